@@ -120,7 +120,7 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
     )
     servers = [*find_servers(application), *servers]
     if access.is_strict and not servers and not isinstance(application, McpEndpoint):
-        log.warning("application_judged_by_name", hint="if a tool of it runs other tools, pass protect(servers=…)")
+        log.warning("authorized_by_requested_name_only", hint="if its tools run other tools, pass protect(servers=…)")
     plan = settings.memory_plan
     budget = RequestMemory(plan.requests)
     sessions = SessionLimiter(application, max_bytes=plan.sessions, each=limits.sessions_per_user)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from mcp_idp.auth.invocations import InvocationGuard
 
 _MOUNTED = (FastMCPProviderTool, FastMCPProviderResource, FastMCPProviderPrompt)
-# Attributes that FastMCP writes into its traces: by which name a component is known to the server that runs it.
+# Attributes that FastMCP writes into its traces: the names of a component on the server that runs it.
 _REMOTE_NAME_ATTRIBUTES = (
     "fastmcp.delegate.original_name",
     "fastmcp.delegate.original_uri",
@@ -104,7 +104,7 @@ class FastMCPAdapter:
             component = getattr(component, "parent_tool", None)  # of a transformed tool
 
     def _install(self, server: FastMCP[Any]) -> None:
-        """Puts the checks around the server's other middleware, also that which was added since."""
+        """Puts the checks around all other middleware of the server, including any added since the last call."""
         existing = [each for each in server.middleware if each is not self._first and each is not self._last]
         desired = [self._first, *existing, self._last]
         if desired != server.middleware:
@@ -140,7 +140,7 @@ def _remote_names(component: Any) -> list[str]:
 
 
 async def _find(server: FastMCP[Any], method: str, name: str, version: VersionSpec | None) -> Any:
-    """Looks a component up as FastMCP does when it runs it; returns None if there is none."""
+    """Finds a component as FastMCP does before it runs it; returns None if there is none."""
     if method == CALL:
         hashed = parse_hashed_backend_name(name)
         tool = await server.get_tool(name, version)
@@ -189,7 +189,7 @@ class _First(Middleware):
 
 
 class _Last(_First):
-    """Authorizes a component after all other middleware, as it runs in the current session and version."""
+    """Authorizes a component after all other middleware: the one that this session and this version select."""
 
     async def is_authorized(self, method: str, name: str, context: MiddlewareContext[Any]) -> bool:
         """Whether this name is authorized already, and neither the session nor a version selects another component."""

@@ -1,7 +1,7 @@
 """Checks where a tool of the official SDK's `MCPServer` runs.
 
-A tool of the SDK can run another one with `server.call_tool`, and read a resource with `ctx.read_resource`. These
-public methods are wrapped on the server that is protected, so both are authorized.
+A tool of the SDK can run another tool with `server.call_tool`, and read a resource with `ctx.read_resource`. Both call
+methods of the protected server, which are replaced by checked ones.
 """
 
 from __future__ import annotations

@@ -41,10 +41,10 @@ def as_application(app: Any, path: str) -> ASGIApp:
 
 
 def find_servers(app: Any) -> list[Any]:
-    """Returns the MCP servers that an ASGI application serves, as far as the application shows them.
+    """Returns the MCP servers that can be found in an ASGI application.
 
-    FastMCP and the SDK build a Starlette application, which names its server; routes, mounts and middleware with an
-    attribute `app` are followed.
+    The Starlette applications of FastMCP and of the SDK refer to their server. The search follows routes, mounts, and
+    middleware with an attribute `app`.
     """
     found: dict[int, Any] = {}
     waiting, seen = [app], set[int]()
@@ -67,7 +67,7 @@ def adapters_for(servers: Iterable[Any], guard: InvocationGuard) -> list[ServerA
         guard: authorizes what they run.
 
     Raises:
-        SettingsError: one of them is neither.
+        SettingsError: a server is of another type.
     """
     return [_adapter(server, guard) for server in servers]
 

@@ -1,8 +1,8 @@
 """Records the decisions of the auth middleware in the log and the audit log, and sends rejections to the client.
 
-Anybody can cause rejections of requests without a principal, and a user those for a limit. So the first of each reason
-(and user) is recorded in full, and the others as numbers, once a minute: they cannot fill a disk, and the audit log
-stays writable for authorized calls.
+Any client can cause rejections without a principal, and any user can exceed a limit, as often as they like. So the
+first rejection of each reason (and user) is recorded in full, and the others as numbers, once a minute: they cannot
+fill a disk, and the audit log stays writable for authorized calls.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ class DecisionRecorder:
         )
         if self._audit is not None:
             with suppress(AuditUnavailable):  # logged there
-                self._audit.record_refusals(counts)
+                self._audit.record_rejection_counts(counts)
 
 
 def _reason(error: AuthError) -> str:

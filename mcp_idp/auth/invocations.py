@@ -48,7 +48,7 @@ class Resolved:
 
     Attributes:
         also: the other names of what runs, each with the method that requests it, such as `("tools/call", "delete")`.
-        keys: identifies each step from the name to what runs, as the adapter that resolved it does.
+        keys: identifiers of the steps from the name to what runs; the adapter chooses them.
     """
 
     also: tuple[tuple[str, str], ...] = ()
@@ -56,7 +56,7 @@ class Resolved:
 
     @property
     def all(self) -> frozenset[Hashable]:
-        """Everything that a request is authorized for once it may run this."""
+        """Everything that a request may run once it is authorized for this name."""
         return self.keys.union(self.also)
 
 
@@ -74,7 +74,7 @@ class ServerAdapter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """The request in which something runs: its correlation id in the audit log, and what it named."""
+    """The current request: its correlation id in the audit log, the name in it, and what it is authorized for."""
 
     correlation_id: str | None
     target: str | None
@@ -92,7 +92,7 @@ async def resolve_message(adapters: Iterable[ServerAdapter], message: Mapping[st
         message: the message; its members are not validated.
 
     Raises:
-        ScopeResolutionError: a server failed to find out.
+        ScopeResolutionError: the lookup failed on a server.
     """
     target = _named_component(message)
     if target is None:
@@ -126,7 +126,7 @@ def _named_component(message: Mapping[str, Any]) -> tuple[str, str] | None:
 def authorized_request(
     resolved: Resolved, correlation_id: str | None, message: Mapping[str, Any] | None
 ) -> Iterator[None]:
-    """Marks what a request has been authorized for, while the application runs.
+    """Stores what the current request is authorized for, while the application runs.
 
     Args:
         resolved: what the request runs.

@@ -139,7 +139,7 @@ class AuthMiddleware:
                 await self._serve(scope, receive, sent, origins, authorization, share, slot)
             except asyncio.CancelledError:
                 if not share.is_cancelled or task.uncancel():
-                    raise  # cancelled by somebody else
+                    raise  # cancelled for another reason
                 await self._end_cancelled(sent, self._cors(origins) if origins else _VARY)
             finally:
                 share.remove_cancel(task.cancel)
@@ -308,7 +308,7 @@ class _SentResponse:
 
 
 def _report_authenticated(scope: Scope, principal: Principal) -> int:
-    """Reports to the HTTP server that the request is authenticated, and as whom.
+    """Reports to the HTTP server that the request is authenticated, and its user.
 
     Returns:
         The number of bytes of the request that the server has buffered; from now on they count for the user. 0 if the

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Send
 
 SUBSCRIPTIONS_LISTEN = "subscriptions/listen"
-# So that a result that cannot be cached is not asked for without a pause.
+# Minimum pause, so that a result that cannot be cached is not requested in a tight loop.
 _MIN_SECONDS = 0.1
 
 

@@ -1,4 +1,4 @@
-"""The entry point of the command `mcp-idp`. This module needs the standard library alone.
+"""The entry point of the command `mcp-idp`. This module requires the standard library only.
 
 Without the extra `cli` the command ends with exit code 2 and prints how to install it.
 """

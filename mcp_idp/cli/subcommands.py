@@ -24,34 +24,34 @@ _COMPLETION_VARIABLE = "_MCP_IDP_COMPLETE"
 # Name to line of help, in the order of the help. Each is the click command `command` of the module
 # `mcp_idp.cli.<name>.cli`, which is imported when it is run.
 _COMMANDS = {
-    "init": "write what an MCP server of your own needs for a login",
-    "serve": "serve an MCP application behind OAuth, with every limit of the library",
+    "init": "write the files that an MCP server needs for logins",
+    "serve": "serve an MCP application behind OAuth",
     "login": "log in at an MCP server as its clients do, and see each step",
-    "token": "get an access token: for curl, for inspect",
+    "token": "get an access token, for curl or for inspect",
     "inspect": "show what is in a token, and which rule of the server rejects it",
-    "doctor": "find out what keeps clients from logging in at an MCP server",
-    "demo": "a login from end to end on this machine, without Docker or an account",
+    "doctor": "find out why clients cannot log in at an MCP server",
+    "demo": "run a complete login on this machine, without Docker or an account",
     "bootstrap": "configure the identity provider: plan, apply, check …",
 }
 _HELP = """\
-OAuth for MCP servers: an identity provider issues the tokens, the server verifies them. This command runs a server,
-configures its identity provider, and finds out why a client cannot log in, at this server or any other.
+OAuth for MCP servers: an identity provider issues tokens, and the server verifies them. This command runs a server,
+configures its identity provider, and finds out why clients cannot log in at an MCP server, yours or any other.
 
-where to begin:
-  mcp-idp demo                                     see a login from end to end, here, in seconds
-  mcp-idp doctor https://mcp.example.com/mcp       why can clients not log in at this server?
+getting started:
+  mcp-idp demo                                     run a complete login on this machine, in seconds
+  mcp-idp doctor https://mcp.example.com/mcp       find out why clients cannot log in at this server
   mcp-idp login https://mcp.example.com/mcp        log in as a client does, and call a tool
-  mcp-idp token URL | mcp-idp inspect              what is in my token, and would the server accept it?
-  mcp-idp bootstrap plan                           what does Keycloak lack for idp-config/access.yaml?
-  mcp-idp init                                     begin a server of your own, in this folder
+  mcp-idp token URL | mcp-idp inspect              show what a token contains, and whether the server accepts it
+  mcp-idp bootstrap plan                           show what Keycloak lacks for idp-config/access.yaml
+  mcp-idp init                                     start a new server in this folder
   mcp-idp serve orders:app                         serve your own MCP application behind OAuth
 """
 _EPILOG = """\
-`mcp-idp COMMAND --help` teaches each by examples. Results are printed on standard output, progress on standard error;
+`mcp-idp COMMAND --help` shows examples. Results are printed on standard output, progress on standard error;
 --json prints a result as JSON.
 
 exit codes of every command: 0 done, 1 something was found or failed, 2 the command line or a setting is wrong,
-130 interrupted with Ctrl-C; each command's help lists its others.
+130 interrupted with Ctrl-C; the help of a command lists further ones.
 shell completion: eval "$(mcp-idp --completion bash)" in ~/.bashrc; zsh and fish likewise
 """
 

@@ -105,7 +105,7 @@ def merge_headers(theirs: Iterable[tuple[bytes, bytes]], ours: Headers) -> list[
             break
     else:
         return [*theirs, *ours]  # the common case: none of theirs can be one of the names below
-    kept: list[tuple[bytes, bytes]] = []
+    merged: list[tuple[bytes, bytes]] = []
     varies: dict[bytes, bytes] = {}
     for name, value in (*theirs, *ours):
         lower = name.lower()
@@ -113,8 +113,8 @@ def merge_headers(theirs: Iterable[tuple[bytes, bytes]], ours: Headers) -> list[
             named = [part.strip() for part in value.split(b",")]
             varies |= {part.lower(): part for part in named if part and part.lower() not in varies}
         elif not lower.startswith(b"access-control-"):
-            kept.append((name, value))
-    kept += [header for header in ours if header[0].startswith(b"access-control-")]
+            merged.append((name, value))
+    merged += [header for header in ours if header[0].startswith(b"access-control-")]
     if varies:
-        kept.append((b"vary", b", ".join(varies.values())))
-    return kept
+        merged.append((b"vary", b", ".join(varies.values())))
+    return merged

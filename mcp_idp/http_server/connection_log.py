@@ -1,6 +1,6 @@
 """Logs what happens to connections: the first event of each kind in full, the others as numbers, once a minute.
 
-Anybody can cause these events, so they must not fill the log.
+Any client can cause these events, so they must not fill the log.
 """
 
 from __future__ import annotations

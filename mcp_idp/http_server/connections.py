@@ -4,17 +4,18 @@ Each connection belongs to a holder: the user whose token was last verified on i
 client (IPv6: its /64 network). When a limit is exceeded, one connection is closed, but never one that is serving an
 authenticated request:
 
-- Too many connections. Strangers are addresses without a verified token in the last minute. If strangers hold more
-  than an eighth of all connections, the stranger with the most connections loses one. Otherwise the user or known
-  address with the most connections loses one. So neither strangers nor a single user can keep everybody else out. A
-  user loses the idle connection with the least recent verification, an address the oldest one, which has had the most
-  time to send its request: the newest may be that of a user who shares the address and needs it for a millisecond.
+- Too many connections. Unknown addresses are those without a verified token in the last minute. If they have more
+  than an eighth of all connections, the unknown address with the most connections loses one. Otherwise the user or
+  known address with the most connections loses one. So neither unknown addresses nor a single user can exclude all
+  others. A user loses the idle connection with the least recent verification. An address loses its oldest connection,
+  which has had the most time to send its request: the newest one may belong to a user who shares the address and needs
+  it for a millisecond.
 - Too many bytes received for requests that are not authenticated yet: the holder of most of them loses the connection
   that holds most. That is never one whose request arrives in one piece. If a response to an authenticated request is in
   progress there, only the requests that wait behind it are dropped.
 - Too many bytes that clients do not read: the holder of most of them loses the connection that holds most.
 
-A connection that is closed without having been answered gets 503 with Retry-After, if its client still reads.
+A connection that is closed before it got a response gets 503 with Retry-After, if its client still reads.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 # File descriptors for other purposes: listeners, logs, the event loop, connections to the provider.
 _OTHER_FILES = 64
-_STRANGERS_SHARE = 8
+_UNKNOWN_PART = 8
 _RECENT_SECONDS = 60.0
 _MAX_RECENT_ADDRESSES = 4096
 _SWEEP_SECONDS = 1.0
@@ -57,7 +58,7 @@ class TrackedConnection(Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether it has no request in progress, so that it can be closed without cutting off a response."""
+        """Whether it has no request in progress, so that closing it interrupts no response."""
 
     def measure_unsent(self) -> int:
         """Returns the bytes of responses that the client has not read."""
@@ -249,29 +250,27 @@ class Connections:
             del self._holders[holder.key]
 
     def _make_room(self, newest: TrackedConnection) -> None:
-        strangers, others = self._strangers_and_others()
-        count = sum(len(holder.connections) for holder in strangers)
-        groups = (
-            (strangers, others) if count > max(1, self.max_connections // _STRANGERS_SHARE) else (others, strangers)
-        )
+        unknown, others = self._unknown_and_others()
+        count = sum(len(holder.connections) for holder in unknown)
+        groups = (unknown, others) if count > max(1, self.max_connections // _UNKNOWN_PART) else (others, unknown)
         victim = next((found for group in groups if (found := _idle_of_largest(group)) is not None), newest)
         self.remove(victim)
         victim.shed()
 
-    def _strangers_and_others(self) -> tuple[list[_Holder], list[_Holder]]:
+    def _unknown_and_others(self) -> tuple[list[_Holder], list[_Holder]]:
         oldest = self._monotonic() - _RECENT_SECONDS
         while self._recent and next(iter(self._recent.values())) < oldest:
             self._recent.popitem(last=False)
         known = {("address", address) for address in self._recent}
-        strangers: list[_Holder] = []
+        unknown: list[_Holder] = []
         others: list[_Holder] = []
         for holder in self._holders.values():
-            (others if holder.is_user or holder.key in known else strangers).append(holder)
-        return strangers, others
+            (others if holder.is_user or holder.key in known else unknown).append(holder)
+        return unknown, others
 
 
 def _idle_of_largest(holders: Iterable[_Holder]) -> TrackedConnection | None:
-    """Returns the connection that the holder with the most connections loses; of a smaller one if all are in use."""
+    """Returns the connection to close: of the holder with the most, or of a smaller one if all of those are in use."""
     for holder in sorted(holders, key=lambda each: len(each.connections), reverse=True):
         if not holder.is_user:
             return next(iter(holder.connections))

@@ -67,7 +67,7 @@ class GracefulHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Starts the deadline for the client to read what is buffered."""
+        """Starts the deadline by which the client must read what is buffered."""
         super().pause_writing()
         if self._write_deadline is None:
             self._start_write_deadline()

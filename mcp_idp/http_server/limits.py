@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Fields = list[tuple[bytes, bytes]]
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-"""The longest request body, enforced by our HTTP server and, in front of any other, by the auth middleware."""
+"""Maximum bytes of a request body. Our HTTP server enforces it; behind any other server, the auth middleware does."""
 _PLAN = MemoryPlan.for_total(DEFAULT_MAX_MEMORY)
 
 

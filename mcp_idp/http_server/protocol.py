@@ -79,7 +79,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         self.waiting = 0
         self.unsent = 0
         self._lines = 0  # header fields of the current head that `waiting` includes
-        self._owed = 0  # bytes that `waiting` does not include yet
+        self._uncounted = 0  # bytes to be added to `waiting` with the next piece
         self._authenticated = False  # whether the newest request is authenticated
         self._state = _BETWEEN
         self._state_changes = 0  # counts changes of `_state`, to tell whether a piece crosses a boundary
@@ -111,7 +111,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         self.all_connections.update_unsent(self)
 
     def resume_writing(self) -> None:
-        """Counts it no more: the buffer has drained."""
+        """Updates the count after the buffer has drained."""
         super().resume_writing()
         self.all_connections.update_unsent(self)
 
@@ -135,14 +135,14 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         self._count_waiting(len(data))
 
     def _count_waiting(self, size: int) -> None:
-        if not self.pipeline:  # the piece may have begun with the end of a body that waits no more
+        if not self.pipeline:  # the piece may have begun with the end of a body that no longer waits
             size = min(size, self.limits.header_bytes + (self._body_bytes if self._state != _HEAD else 0))
         if self._state == _HEAD:
             lines = len(self.headers or ())
             size += (lines - self._lines) * _LINE_BYTES
             self._lines = lines
-        size += self._owed
-        self._owed = 0
+        size += self._uncounted
+        self._uncounted = 0
         if self._waits():
             self.all_connections.add_waiting(self, size)
 
@@ -250,7 +250,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
             raise RequestRejected(None)
         super().on_headers_complete()
         self._authenticated = False
-        self._owed += (len(self.headers) - self._lines) * _LINE_BYTES + (REQUEST_BYTES if self.pipeline else 0)
+        self._uncounted += (len(self.headers) - self._lines) * _LINE_BYTES + (REQUEST_BYTES if self.pipeline else 0)
         self._lines = 0
         self._stop_deadline()
         self._skipping = upgrade and self._length != 0

@@ -1,8 +1,8 @@
-"""Ends what a JSON-RPC request holds when its handler has ended, and ends handlers that run for too long.
+"""Releases the memory of a JSON-RPC request when its handler has ended, and cancels handlers that run for too long.
 
 `RunningCalls` is a middleware of the SDK's low-level server, so it encloses every request in every protocol revision.
-In a session, the handler runs in a task of the session and goes on when its client leaves, so the HTTP request ends
-before the call does. The middleware therefore holds the request's share of the memory budget until the handler ends.
+In a session, the handler runs in a task of the session and continues when its client disconnects, so the HTTP request
+ends before the call does. The middleware therefore keeps the request's share of the memory until the handler ends.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 _CALL = "tools/call"
-# JSON-RPC 2.0 section 5.1 leaves -32000 to -32099 to servers. The SDK defines none for this.
+# JSON-RPC 2.0 section 5.1 reserves -32000 to -32099 for servers. The SDK defines none for this.
 _OVERLOADED = -32029
 
 
@@ -55,7 +55,7 @@ class RunningCalls:
         """Runs the handler of one message.
 
         Raises:
-            MCPError: the call was cancelled because it ran for too long, or because its user holds too much memory.
+            MCPError: the call was cancelled because it ran for too long, or because its user uses too much memory.
         """
         share: MemoryShare | None = ctx.request.scope.get(MEMORY_SHARE_SCOPE_KEY) if ctx.request else None
         if share is None or ctx.request_id is None:  # not behind our middleware, or a notification
@@ -73,7 +73,7 @@ class RunningCalls:
 
 
 async def _run_in_task(ctx: ServerRequestContext[Any, Any], call_next: CallNext, share: MemoryShare) -> HandlerResult:
-    """Runs the handler, which is cancelled with the current task if its user holds too much memory."""
+    """Runs the handler, which is cancelled with the current task if its user uses too much memory."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine runs in a task
     share.add_cancel(task.cancel)
@@ -81,7 +81,7 @@ async def _run_in_task(ctx: ServerRequestContext[Any, Any], call_next: CallNext,
         return await call_next(ctx)
     except asyncio.CancelledError:
         if not share.is_cancelled or task.uncancel():
-            raise  # cancelled by somebody else
+            raise  # cancelled for another reason
         raise _overloaded() from None
     finally:
         share.remove_cancel(task.cancel)
@@ -94,12 +94,12 @@ def _overloaded() -> MCPError:
 async def _run_with_timeout(
     ctx: ServerRequestContext[Any, Any], call_next: CallNext, seconds: float, share: MemoryShare
 ) -> HandlerResult:
-    """Runs the handler in a task of its own, so that the client is answered also if it cannot be cancelled.
+    """Runs the handler in a separate task, so that the client gets a response even if the handler cannot be cancelled.
 
-    A tool that is not async runs in a thread, which cannot be stopped. It goes on, and holds the share until it ends.
+    A tool that is not async runs in a thread, which cannot be stopped. It continues and keeps the share until it ends.
     """
     scope = anyio.CancelScope()  # unlike a task's cancellation, it waits for threads
-    task = asyncio.ensure_future(_hold(ctx, call_next, share, scope))
+    task = asyncio.ensure_future(_run_with_share(ctx, call_next, share, scope))
     task.add_done_callback(_retrieve)
     with share.cancellable(scope.cancel):
         try:
@@ -117,12 +117,12 @@ async def _run_with_timeout(
     raise MCPError(code=REQUEST_TIMEOUT, message=f"The tool was cancelled: it did not end within {seconds:g} s.")
 
 
-async def _hold(
+async def _run_with_share(
     ctx: ServerRequestContext[Any, Any], call_next: CallNext, share: MemoryShare, scope: anyio.CancelScope
 ) -> HandlerResult:
     with share, scope:
         return await call_next(ctx)
-    return None  # cancelled: nobody waits for the result
+    return None  # cancelled; the result is not used
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 STANDARD_OUTPUT = "stdout"
-_LONGEST = 200  # characters of an untrusted value
+_MAX_LENGTH = 200  # characters of an untrusted value
 _RETRY_SECONDS = 1.0
-_MOST_NAMES = 20
+_MAX_NAMES = 20
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_NAMED = frozenset({"tools/call", "prompts/get"})
+_METHODS_WITH_NAME = frozenset({"tools/call", "prompts/get"})
 
 
 class AuditLog:
@@ -60,8 +60,8 @@ class AuditLog:
     def retry(self) -> bool:
         """Tries to write again after a failure, at most once a second; returns whether lines can be written.
 
-        The line that is written then has the number of lost lines. A server that gets no requests while it is not ready
-        recovers only by this.
+        The line that is written then contains the number of lost lines. A server that gets no requests while it is not
+        ready recovers only in this way.
         """
         if self._lost and self._clock.monotonic() >= self._retry_at:
             self._retry_at = self._clock.monotonic() + _RETRY_SECONDS
@@ -69,7 +69,7 @@ class AuditLog:
                 self._write_event("resumed", None, None, None, secrets.token_hex(8), more={"lost": self._lost})
         return self.is_available
 
-    def record_refusals(self, counts: Mapping[str, int]) -> None:
+    def record_rejection_counts(self, counts: Mapping[str, int]) -> None:
         """Records how many rejections without a principal were not written one by one.
 
         Args:
@@ -108,7 +108,7 @@ class AuditLog:
         """
         method, target = _method_and_target(message)
         decision = "allowed" if status is None else "denied"
-        more: dict[str, Any] = {"runs": [_bounded(name) for name in runs[:_MOST_NAMES]]} if runs else {}
+        more: dict[str, Any] = {"runs": [_bounded(name) for name in runs[:_MAX_NAMES]]} if runs else {}
         if within is not None:
             more["within"] = _bounded(within)
         self._write_event(decision, principal, method, target, correlation_id, status=status, reason=reason, more=more)
@@ -176,12 +176,12 @@ def _method_and_target(message: Mapping[str, Any] | None) -> tuple[str | None, s
     if message is None:
         return None, None
     method, params = message.get("method"), message.get("params")
-    named = params if isinstance(method, str) and method in _NAMED and isinstance(params, dict) else {}
+    named = params if isinstance(method, str) and method in _METHODS_WITH_NAME and isinstance(params, dict) else {}
     return _bounded(method), _bounded(named.get("name"))
 
 
 def _bounded(text: object) -> str | None:
-    return text[:_LONGEST] if isinstance(text, str) else None
+    return text[:_MAX_LENGTH] if isinstance(text, str) else None
 
 
 def open_audit_log(where: str, clock: Clock) -> AuditLog | None:

@@ -1,8 +1,8 @@
-"""Makes text that came from outside fit for a log: without control characters, and bounded.
+"""Makes untrusted text safe to log: without control characters, and of bounded length.
 
 A control character can move the cursor of a terminal, and a line break can forge a line of the log. Such text reaches
-a log as a value, in the message of another library's record, and in the message of an exception, which a traceback
-repeats. Everything is escaped by the same rule: what `str.isprintable` does not accept is written as Python would.
+a log as a value, in the message of another library's record, and in the message of an exception, which is part of a
+traceback. One rule applies to all: characters that are not printable (`str.isprintable`) become Python escapes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_TEXT = 2_000
-"""The most characters of one text; an exception's message is one, too."""
+"""Maximum characters of one text, such as a value or the message of an exception."""
 _MAX_ITEMS = 100
 _MAX_DEPTH = 4
 _MAX_BITS = 256
@@ -27,7 +27,7 @@ _INDENT = "  | "
 
 
 def escape(text: str) -> str:
-    """Returns `text` with everything that is not printable escaped, and at most `MAX_TEXT` characters of it."""
+    """Returns at most `MAX_TEXT` characters of `text`, with those that are not printable escaped."""
     cut = text[:MAX_TEXT]
     if not cut.isprintable():
         cut = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
@@ -39,9 +39,9 @@ def escape_value(value: Any, clean: Callable[[str], str], depth: int = 0) -> Any
     """Returns a value of a log event with every text in it escaped, and with a bounded size.
 
     Args:
-        value: a JSON value, or any object; of the latter, its representation counts.
-        clean: is applied to each text before it is escaped and cut.
-        depth: how deep in a list or mapping the value is.
+        value: a JSON value, or any other object, which is logged as its `repr`.
+        clean: applied to each text before it is escaped and shortened.
+        depth: the number of lists and mappings around the value.
     """
     if isinstance(value, str):
         return escape(clean(value))
@@ -69,7 +69,7 @@ def _escape_collection(value: Any, clean: Callable[[str], str], depth: int) -> A
 def format_exception(error: BaseException) -> str:
     """Returns the traceback of an exception and of those that caused it, with their messages escaped and bounded.
 
-    Every line is indented, so that none looks like a line of the log.
+    Every line is indented, so that none looks like a separate log line.
     """
     return "\n".join(_INDENT + line for line in _traceback_lines(error))
 
@@ -106,7 +106,7 @@ def _lines_of(error: BaseException) -> Iterator[str]:
 
 def _related(error: BaseException) -> Iterator[tuple[BaseException, str]]:
     if isinstance(error, BaseExceptionGroup):
-        yield from ((each, "which holds:") for each in reversed(error.exceptions))
+        yield from ((each, "which contains:") for each in reversed(error.exceptions))
     if error.__cause__ is not None:
         yield error.__cause__, "which was raised from:"
     elif error.__context__ is not None and not error.__suppress_context__:

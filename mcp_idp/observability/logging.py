@@ -1,4 +1,4 @@
-"""Configures the log of the process: structured events on standard error, as text on a terminal and else as JSON lines.
+"""Configures the log of the process: structured events on standard error, as text on a terminal, otherwise as JSON.
 
 Anything that looks like a token is redacted before a line is written. The events of this package contain no tokens;
 redaction is for the log records of other libraries. All text is escaped and bounded, in both formats and in tracebacks
@@ -30,13 +30,13 @@ _KEY_ORDER = ("timestamp", "level", "event")  # the first keys of a JSON line, s
 
 
 class _Traceback(str):
-    """The text of a traceback, whose lines are escaped and bounded already."""
+    """The text of a traceback, whose lines are already escaped and bounded."""
 
     __slots__ = ()
 
 
 class _Field:
-    """A text as the console renderer shows it: in quotes if a reader could not see where it ends."""
+    """A text as the console renderer shows it: in quotes if it would otherwise be unclear where it ends."""
 
     __slots__ = ("_text",)
 
@@ -71,14 +71,14 @@ def _clean_processor(_logger: WrappedLogger, _method: str, event: EventDict) -> 
 
 
 def _humanize_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Formats the values for people. The renderer writes those in `_KEY_ORDER` and the traceback as they are."""
-    shown: EventDict = {}
+    """Formats the values as plain text, except those in `_KEY_ORDER` and tracebacks, which need no formatting."""
+    formatted: EventDict = {}
     for name, value in event.items():
         if name in _KEY_ORDER or isinstance(value, _Traceback):
-            shown[name] = value
+            formatted[name] = value
         else:  # the renderer gives `exception` and `stack` lines of their own
-            shown[f"{name}_" if name in _MULTILINE_KEYS else name] = _Field(str(_humanize(value)))
-    return shown
+            formatted[f"{name}_" if name in _MULTILINE_KEYS else name] = _Field(str(_humanize(value)))
+    return formatted
 
 
 def _humanize(value: Any) -> Any:
@@ -113,7 +113,7 @@ def _redact_jwt(run: re.Match[str]) -> str:
 class _Handler(logging.StreamHandler[TextIO]):
     """Writes log records to a stream.
 
-    Of a record that cannot be formatted, Python's own handler would write the arguments as they are.
+    For a record that cannot be formatted, Python's own handler would write the arguments unescaped.
     """
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - overrides

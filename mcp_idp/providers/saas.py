@@ -123,7 +123,7 @@ COGNITO = ProviderProfile(
     header_types=frozenset({"at+jwt", ""}),
     token_type_claims=(("token_use", frozenset({"access"})),),
     client_claims=("client_id",),
-    # Scopes are granted to a client of the pool whoever logs in, so only the groups say what a user may do.
+    # The pool grants scopes to a client regardless of the user, so only the groups say what a user may do.
     roles_claim="cognito:groups",
     scopes_from_roles=True,
     audience=False,

@@ -38,10 +38,10 @@ class Introspecting(Issuer):
         members = {**self.claims(), **own, **changes}
         return {name: value for name, value in members.items() if value is not ...}
 
-    async def answer(self, request: httpx.Request) -> httpx.Response:
+    async def respond(self, request: httpx.Request) -> httpx.Response:
         """Responds to an introspection request with `message`, and to other requests as `Issuer` does."""
         if request.method != "POST":
-            return await super().answer(request)
+            return await super().respond(request)
         self.requests.append(request)
         token = dict(parse_qsl(request.content.decode()))["token"]
         self.received.append(token)
@@ -72,7 +72,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def vouching(**changes: Any) -> Introspecting:
+def always_active(**changes: Any) -> Introspecting:
     """Returns a provider that responds to every introspection with an active token and these changes."""
     issuer = Introspecting()
     issuer.message = lambda _: issuer.active(**changes)

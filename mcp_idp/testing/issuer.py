@@ -111,7 +111,7 @@ class Issuer:
         """Returns a valid access token with these header parameters added."""
         return jwt.encode(self.claims(), rsa_key("one"), algorithm="RS256", headers={"kid": "one", **header})
 
-    async def answer(self, request: httpx.Request) -> httpx.Response:
+    async def respond(self, request: httpx.Request) -> httpx.Response:
         """Responds to a request for the metadata or the keys; everything else is 404."""
         self.calls[request.url.path] += 1
         if self.delay:
@@ -142,4 +142,4 @@ class Issuer:
 
     def http(self) -> httpx.AsyncClient:
         """Returns an HTTP client whose requests go to this issuer."""
-        return httpx.AsyncClient(transport=httpx.MockTransport(self.answer))
+        return httpx.AsyncClient(transport=httpx.MockTransport(self.respond))

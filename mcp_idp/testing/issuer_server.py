@@ -51,7 +51,7 @@ def _application(issuer: Issuer) -> Any:
                 break
         request = httpx.Request(scope["method"], f"http://localhost{scope['path']}", content=content)
         try:
-            response = await issuer.answer(request)
+            response = await issuer.respond(request)
         except httpx.ConnectError:
             response = httpx.Response(503)
         body = await response.aread()

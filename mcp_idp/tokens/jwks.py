@@ -177,7 +177,7 @@ class JwksCache:
         if self.usable or self._cooled_down(self._attempted_at) or self._refresh_task is not None:
             await self.refresh()
         if not self.usable:
-            raise ProviderUnavailable(self._fault or "no keys are held")
+            raise ProviderUnavailable(self._fault or "no keys are cached")
 
     async def get_key(self, kid: str | None, algorithm: str, requester: Hashable = None) -> jwt.PyJWK:
         """Returns the key for a token's header.
@@ -191,7 +191,7 @@ class JwksCache:
 
         Raises:
             InvalidToken: the provider has no such key, or the key is not for this algorithm.
-            ProviderUnavailable: the key is not cached and the provider cannot be reached, or has been asked too often.
+            ProviderUnavailable: the key is not cached, and the provider is unreachable or has been queried too often.
         """
         if (found := self._find(kid, algorithm)) is not None:
             return found
@@ -211,7 +211,7 @@ class JwksCache:
         """Returns whether a requester may cause a refresh now, and records it.
 
         Raises:
-            ProviderUnavailable: this requester might, but all together have caused too many.
+            ProviderUnavailable: this requester may, but all requesters together have caused too many.
         """
         refreshed = self._refreshed_for
         while refreshed and self._cooled_down(next(iter(refreshed.values()))):
@@ -219,7 +219,7 @@ class JwksCache:
         if requester in refreshed:
             return False
         if len(refreshed) >= MAX_REFRESHES:
-            # Not InvalidToken: nobody asked whether the provider has this key by now.
+            # Not InvalidToken: the provider may have this key by now.
             raise ProviderUnavailable("too many tokens name keys that the provider did not have a moment ago")
         refreshed[requester] = self._clock.monotonic()
         return True

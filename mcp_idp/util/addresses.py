@@ -1,4 +1,4 @@
-"""Groups IP addresses: whoever has one address of a group has them all (RFC 6177 section 2)."""
+"""Groups IP addresses: a client usually has all addresses of a group (RFC 6177 section 2)."""
 
 from __future__ import annotations
 

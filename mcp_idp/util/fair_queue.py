@@ -1,8 +1,8 @@
-"""Bounds concurrent calls and shares them fairly among those who cause them.
+"""Bounds the concurrent calls to a service and shares them fairly among the requesters that cause them.
 
-A single queue in front of a slow service lets whoever sends most take all places. Here each requester has a queue of
-its own, bounded in length, and a bounded number of concurrent calls; free slots go to the requesters in turn. When all
-queues together are full, the newest call of the longest queue is given up.
+In a single queue, the requester that sends the most calls would take all places. Here each requester has its own queue
+of bounded length, and a bounded number of concurrent calls; free slots go to the requesters in turn. When all queues
+together are full, the newest call of the longest queue fails.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class QueueLimits:
     waiting_each: int = 0
 
 
-_NOBODY = object()
+_NO_REQUESTER = object()
 
 
 class FairQueue:
@@ -63,12 +63,12 @@ class FairQueue:
         """Waits for a free slot and holds it while the context is open.
 
         Args:
-            requester: who causes the call: a user, or an address. None if that is unknown; the limits of one requester
-                do not apply then.
+            requester: the user or address that causes the call; None if unknown, then the limits for each requester do
+                not apply.
 
         Raises:
             RateLimited: the requester has too many calls waiting.
-            ProviderUnavailable: the calls of all requesters together are too many, and no queue is longer than theirs.
+            ProviderUnavailable: all queues together are full, and no other queue is longer than that of this requester.
         """
         if not self._free or self._has_all(requester) or requester in self._queues:
             await self._wait(requester)
@@ -80,7 +80,7 @@ class FairQueue:
             self._end(requester)
 
     def _has_all(self, requester: Hashable) -> bool:
-        """Whether a requester has all the slots that one may have."""
+        """Whether a requester has as many slots as one may have."""
         return requester is not None and self._running[requester] >= self._each
 
     def _start(self, requester: Hashable) -> None:
@@ -91,7 +91,7 @@ class FairQueue:
         self._free += 1
         self._running[requester] -= 1
         if not self._running[requester]:
-            del self._running[requester]  # requesters are chosen by clients: none is remembered
+            del self._running[requester]  # clients choose the requesters, so idle ones are not stored
         self._serve_next()
 
     async def _wait(self, requester: Hashable) -> None:
@@ -100,7 +100,7 @@ class FairQueue:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._end(requester)  # the slot was given at the same moment
+                self._end(requester)  # the slot was granted at the same moment
             else:
                 self._leave(requester, turn)
             raise
@@ -108,16 +108,18 @@ class FairQueue:
     def _enqueue(self, requester: Hashable) -> asyncio.Future[None]:
         own = len(self._queues.get(requester, ()))
         if requester is not None and own >= self._waiting_each:
-            raise RateLimited("Too many of your access tokens wait to be verified. Retry.", limit="provider-queue")
+            raise RateLimited(
+                "Too many access tokens of this client are waiting to be verified. Retry.", limit="provider-queue"
+            )
         if self._queued >= self._limits.waiting:
-            self._give_up_one(own)
+            self._drop_one(own)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queues.setdefault(requester, deque()).append(turn)
         self._queued += 1
         return turn
 
-    def _give_up_one(self, own: int) -> None:
-        """Gives up the newest call of the longest queue, if that is longer than one with `own` and another call."""
+    def _drop_one(self, own: int) -> None:
+        """Fails the newest call of the longest queue if that queue is longer than `own` plus one call; else raises."""
         longest = max(self._queues, key=lambda requester: len(self._queues[requester]))
         error = ProviderUnavailable(self._overload_message)
         if len(self._queues[longest]) <= own + 1:
@@ -137,8 +139,8 @@ class FairQueue:
     def _serve_next(self) -> None:
         """Gives the free slots to the requesters in turn, except to those who have all that one may have."""
         while self._free:
-            requester = next((name for name in self._queues if not self._has_all(name)), _NOBODY)
-            if requester is _NOBODY:
+            requester = next((name for name in self._queues if not self._has_all(name)), _NO_REQUESTER)
+            if requester is _NO_REQUESTER:
                 return
             turn = self._queues[requester][0]
             self._leave(requester, turn)

@@ -1,4 +1,4 @@
-"""States how much memory the process may hold, and for what: every bound on memory follows from MAX_MEMORY.
+"""Divides MAX_MEMORY, the memory that the process may use: every other bound on memory follows from it.
 
 ```
                                share   at 256 MiB
@@ -12,7 +12,7 @@ for the allocator and kernel    12 %   31 MiB   memory that is not returned, buf
   connections                   10 %   14 MiB   2,095, 7 kB each (`Connections`)
   unread responses               8 %   11 MiB   write buffers, of the kernel too (`Connections`)
 ```
-Log and audit log hold nothing: each line is written before its request goes on.
+Log and audit log buffer nothing: each line is written before its request continues.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from dataclasses import dataclass
 
 MIB = 1024 * 1024
 DEFAULT_MAX_MEMORY = 256 * MIB
-# With less, a request of half a megabyte would not fit.
+# With less memory, a request of half a megabyte would not fit.
 MIN_MAX_MEMORY = 128 * MIB
 _IDLE_BYTES = 82 * MIB
 _UNPLANNED_PERCENT = 12
 CONNECTION_BYTES = 7 * 1024
-# A session without the message that began it: its tasks and streams, of which 41 kB were measured.
+# A session without its `initialize` message: its tasks and streams (measured: 41 kB).
 SESSION_BYTES = 44 * 1024
-# A verified token: its principal, its caller and the entries in which they are found. 3.6 kB were measured.
+# A verified token: its principal, its caller and the cache entries (measured: 3.6 kB).
 TOKEN_BYTES = 4 * 1024
-# The SDK keeps no more.
+# The SDK's own limit.
 _MAX_SESSIONS = 10_000
 _MAX_CONNECTIONS = 65_536
 

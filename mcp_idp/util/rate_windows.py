@@ -6,7 +6,7 @@ boundaries of the windows, which are multiples of `window` of the system clock, 
 replicas count in the same windows.
 
 Attackers choose some of the keys, such as their addresses, so the number of keys is bounded. When there are too many,
-those that were counted least are forgotten: whoever used up a limit stays known.
+the half with the fewest requests is dropped, so a key that has used up its limit remains.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class RateWindows:
     """Admits at most `limit` requests of each key in any `window` seconds.
 
     Args:
-        limit: the number of requests; 0 admits all, and counts none.
+        limit: the number of requests; 0 admits all and counts none.
         window: the length of a window in seconds.
         now: returns the time in seconds since the epoch.
         max_keys: the number of keys to count, in each of the two windows.
@@ -57,7 +57,7 @@ class RateWindows:
     def hit(self, key: Hashable) -> float:
         """Counts one request of `key` if it is admitted.
 
-        A request that is refused does not count, so a client that tries again too early is not refused for longer.
+        A rejected request is not counted, so a client that retries too early does not have to wait longer.
 
         Returns:
             0.0 if the request is admitted, otherwise the seconds until one would be.
@@ -83,7 +83,7 @@ class RateWindows:
         return 0.0
 
     def undo(self, key: Hashable) -> None:
-        """Takes back the last `hit` of a key, which was admitted in this moment."""
+        """Undoes the last `hit` of a key, which was admitted just now."""
         for counts in (self._current, self._unshared):
             if counts and counts.get(key):
                 counts[key] -= 1
@@ -92,18 +92,18 @@ class RateWindows:
         """Begins to collect what `take_unshared` returns.
 
         Args:
-            minimum: how often a key must be counted in a window to be returned.
-            notify: called when a key has been counted so often.
+            minimum: the number of requests in a window from which on a key is returned.
+            notify: called when a key reaches that number.
         """
         self._unshared = {}
         self._minimum = minimum
         self._notify = notify
 
-    def take_unshared(self, most: int) -> tuple[int, Mapping[Hashable, int]]:
-        """Returns the requests that no call has returned yet.
+    def take_unshared(self, max_keys: int) -> tuple[int, Mapping[Hashable, int]]:
+        """Returns the requests that have not been returned by an earlier call.
 
         Args:
-            most: the number of keys to return; those with most requests are returned first.
+            max_keys: maximum number of keys to return; those with most requests are returned first.
 
         Returns:
             The index of the current window, and the number of requests by key.
@@ -111,17 +111,17 @@ class RateWindows:
         self._turn(self._now())
         unshared = self._unshared or {}
         ready = [key for key in unshared if self._current.get(key, 0) >= self._minimum]
-        if len(ready) > most:
-            ready = nlargest(most, ready, key=unshared.__getitem__)
+        if len(ready) > max_keys:
+            ready = nlargest(max_keys, ready, key=unshared.__getitem__)
         return self._index, {key: unshared.pop(key) for key in ready}
 
     def merge(self, key: Hashable, index: int, total: int) -> None:
-        """Takes over the number of requests that all replicas together counted.
+        """Raises a counter to the number of requests that all replicas together counted.
 
         Args:
             key: the key.
             index: the index of the window; any but the current and the previous one is ignored.
-            total: the requests of all replicas in that window, those of this one included.
+            total: the requests of all replicas in that window, including those of this one.
         """
         self._turn(self._now())
         if index == self._index:
@@ -131,10 +131,10 @@ class RateWindows:
             self._previous[key] = max(self._previous.get(key, 0), total)
 
     def _turn(self, now: float) -> None:
-        """Begins a new window if it is time."""
+        """Begins a new window if the current one has ended."""
         index = int(now // self.window)
         if index != self._index:
-            # After a gap, and after the clock was set back, nothing is known of the window before.
+            # After a gap, or if the clock was set back, the counters of the window before are unknown.
             self._previous = self._current if index == self._index + 1 else {}
             self._current = {}
             self._index = index
@@ -149,7 +149,7 @@ class RateWindows:
         return (1.0 - elapsed + 1.0 - (self.limit - 1) / current) * self.window
 
     def _forget_least(self) -> None:
-        """Keeps the half of the keys that was counted most."""
+        """Drops the half of the keys with the fewest requests."""
         by_count = sorted(self._current, key=self._current.__getitem__)
         for key in by_count[: len(by_count) // 2]:
             del self._current[key]

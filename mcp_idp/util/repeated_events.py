@@ -1,4 +1,4 @@
-"""Counts events that anyone can cause any number of times, so that logs contain the first of them and then numbers."""
+"""Counts events that any client can cause at will, so that a log has the first one in full, and then numbers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RepeatedEvents:
         Args:
             kind: the kind of event: a constant of the code or of a file of the operator, never text of a request. Those
                 beyond `MAX_KINDS` are counted as one.
-            cause: who caused it, such as a user: the first event of each is written in full. Beyond `MAX_CAUSES` in one
+            cause: its cause, such as a user: the first event of each is written in full. Beyond `MAX_CAUSES` in one
                 period, the causes of a kind count as one.
         """
         if kind not in self._last and len(self._last) >= MAX_KINDS:

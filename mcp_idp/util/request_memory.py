@@ -1,10 +1,10 @@
 """Shares the memory for authenticated requests among the users who send them.
 
-`memory_plan.py` states how much there is in total. Sizes are measured peaks in memory, not sizes on the wire, where an
+`memory_plan.py` states the total. Sizes are measured peaks in memory, not sizes on the wire, where an
 empty object takes only two bytes.
 
 A request holds its share until it is answered and, in a session, until the call that it started has ended: the SDK runs
-a call to its end even if its client has left, as MCP 2025-11-25 requires (transports, "Sending Messages to the
+a call to its end even if its client has disconnected, as MCP 2025-11-25 requires (transports, "Sending Messages to the
 Server").
 """
 
@@ -36,25 +36,26 @@ REQUEST_BYTES = 80 * 1024
 BYTE_COST, WIDE_BYTE_COST = 5, 14
 # Per JSON value, as parsed here and again by the SDK.
 VALUE_COST = 176
-# Reserved for users who hold at most `_A_FEW_BYTES`.
+# One part of so many is reserved for users who use at most `_SMALL_USE_BYTES`.
 _RESERVED_PART = 12
-_MUCH_MORE = 2
-_A_FEW_BYTES = 8 * REQUEST_BYTES
+_MUCH_LARGER_FACTOR = 2
+_SMALL_USE_BYTES = 8 * REQUEST_BYTES
 WAIT_SECONDS = 2.0
 
 
 class RequestMemory:
     """Shares memory among users, so that one user's requests cannot exclude those of others.
 
-    A single user may take everything but a small part, which is reserved for users who hold little. When a request does
-    not fit, the user who holds most loses requests, the newest first, as long as that user holds more than twice what
-    the one who sends it will. So users who hold much less than the largest one get what they need, and the largest
-    one's load rejects the largest one's own requests. This approximates max-min fairness (Bertsekas and Gallager, Data
-    Networks, section 6.5.2); the factor keeps two users who hold about the same from cancelling each other's requests.
+    A single user may use everything but a small part, which is reserved for users who use little. When a request does
+    not fit, requests of the user who uses most are cancelled, the newest first, as long as that user uses more than
+    twice what the sender of the new request would. So users who use much less than the largest one get what they need,
+    and the load of the largest user causes rejections of that user only. This approximates max-min fairness (Bertsekas
+    and Gallager, Data Networks, section 6.5.2); because of the factor, two users who use about the same do not cancel
+    each other's requests.
 
     Args:
         total: the bytes that all requests together may hold.
-        reserved: how many of them are reserved for users who hold little; by default a twelfth.
+        reserved: how many of them are reserved for users who use little; by default a twelfth.
         wait_seconds: how long a request waits for the memory of requests that were cancelled for it.
 
     Attributes:
@@ -85,7 +86,7 @@ class RequestMemory:
         """
         before = self._used_by.get(share.owner, 0)
         if not self._fits(self.used + size, before + size):
-            if share.size + size > max(_A_FEW_BYTES, self.total - self._reserved):
+            if share.size + size > max(_SMALL_USE_BYTES, self.total - self._reserved):
                 raise BodyTooLarge("This message needs more memory than this server may use for one.")
             others = before - share.size
             fits_alone = others and self._fits(self.used + size - others, share.size + size)
@@ -95,16 +96,16 @@ class RequestMemory:
         self._shares_of.setdefault(share.owner, {})[share] = None
 
     def _fits(self, used: int, mine: int) -> bool:
-        return used <= self.total - (0 if mine <= _A_FEW_BYTES else self._reserved)
+        return used <= self.total - (0 if mine <= _SMALL_USE_BYTES else self._reserved)
 
-    def hold_again(self, share: MemoryShare, size: int) -> None:
-        """Charges what a share held before, whether it fits or not: the memory is still in use."""
+    def reacquire(self, share: MemoryShare, size: int) -> None:
+        """Charges what a share had before, even above the limit: the memory is still in use."""
         self.used += size
         self._used_by[share.owner] = self._used_by.get(share.owner, 0) + size
         self._shares_of.setdefault(share.owner, {})[share] = None
 
-    def give_back(self, share: MemoryShare) -> None:
-        """Releases what a share holds."""
+    def release(self, share: MemoryShare) -> None:
+        """Releases the bytes of a share."""
         self.used -= share.size
         left = self._used_by[share.owner] - share.size
         del self._shares_of[share.owner][share]
@@ -140,7 +141,7 @@ class RequestMemory:
                 key=lambda each: self._used_by[each] - ending[each],
                 default=None,
             )
-            if owner is None or self._used_by[owner] - ending[owner] <= _MUCH_MORE * mine:
+            if owner is None or self._used_by[owner] - ending[owner] <= _MUCH_LARGER_FACTOR * mine:
                 break
             victim = next(each for each in reversed(self._shares_of[owner]) if _can_end(each))
             victim.cancel()
@@ -151,9 +152,9 @@ class RequestMemory:
         return list(self._shares_of.items())
 
     def _larger_than(self, share: MemoryShare, size: int) -> bool:
-        """Whether another user holds much more than the user of `share` would with `size` more bytes."""
+        """Whether another user uses much more than the user of `share` would with `size` more bytes."""
         mine = self._used_by.get(share.owner, 0) + size
-        return any(used > _MUCH_MORE * mine for owner, used in self._used_by.items() if owner != share.owner)
+        return any(used > _MUCH_LARGER_FACTOR * mine for owner, used in self._used_by.items() if owner != share.owner)
 
 
 def _can_end(share: MemoryShare) -> bool:
@@ -161,15 +162,17 @@ def _can_end(share: MemoryShare) -> bool:
 
 
 class MemoryShare:
-    """The bytes that one request holds; a context manager that releases them at the end of the last that holds it.
+    """The bytes that are charged for one request.
+
+    A context manager that may be entered several times, also concurrently; the last exit releases the bytes.
 
     Attributes:
         owner: the user to whom they are charged; None before `begin`.
         size: the bytes.
-        is_cancelled: whether the request was cancelled, because its user holds too much.
+        is_cancelled: whether the request was cancelled because its user uses too much.
     """
 
-    __slots__ = ("_budget", "_cancels", "_given_back", "_holds", "_on_release", "is_cancelled", "owner", "size")
+    __slots__ = ("_budget", "_cancels", "_holds", "_on_release", "_released", "is_cancelled", "owner", "size")
 
     def __init__(self, budget: RequestMemory) -> None:
         self._budget = budget
@@ -177,14 +180,14 @@ class MemoryShare:
         self.size = 0
         self.is_cancelled = False
         self._holds = 0
-        self._given_back = 0
+        self._released = 0
         self._cancels: list[Callable[[], object]] = []
         self._on_release: Callable[[], object] | None = None
 
     def __enter__(self) -> Self:
-        if self._given_back and not self._holds:
-            self._budget.hold_again(self, self._given_back)
-            self.size, self._given_back = self._given_back, 0
+        if self._released and not self._holds:
+            self._budget.reacquire(self, self._released)
+            self.size, self._released = self._released, 0
         self._holds += 1
         return self
 
@@ -195,13 +198,13 @@ class MemoryShare:
         if self._holds:
             return
         if self.size:
-            self._budget.give_back(self)
-            self._given_back, self.size = self.size, 0
+            self._budget.release(self)
+            self._released, self.size = self.size, 0
         if self._on_release is not None:
             self._on_release()
 
     def on_release(self, call: Callable[[], object]) -> None:
-        """Calls `call` whenever the last that holds the request has ended."""
+        """Sets a function that is called after each release of the bytes."""
         self._on_release = call
 
     def begin(self, principal: Principal) -> None:
@@ -218,7 +221,7 @@ class MemoryShare:
         self.size += size
 
     async def reserve(self, size: int) -> None:
-        """Charges `size` more bytes to the owner; if necessary, cancels requests of users who hold more.
+        """Charges `size` more bytes to the owner; if necessary, cancels requests of users who use more.
 
         Raises:
             BodyTooLarge, TooManyRequests, ServerFull: see `RequestMemory.take`.
@@ -235,16 +238,16 @@ class MemoryShare:
         return bool(self._cancels)
 
     def cancel(self) -> None:
-        """Cancels the request because its user holds too much; it releases its bytes when it has ended."""
+        """Cancels the request because its user uses too much; it releases its bytes when it has ended."""
         self.is_cancelled = True
         self._cancels[-1]()
 
     def add_cancel(self, cancel: Callable[[], object]) -> None:
-        """Lets `cancel` end the request, until `remove_cancel`; the one that was added last is called."""
+        """Adds a function that cancels the request. Of several, the one that was added last is called."""
         self._cancels.append(cancel)
 
     def remove_cancel(self, cancel: Callable[[], object]) -> None:
-        """Undoes `add_cancel`."""
+        """Removes a function that `add_cancel` added."""
         self._cancels.remove(cancel)
 
     @contextmanager

@@ -54,7 +54,7 @@ def assert_valid_response(response: AsgiResponse) -> None:
 def test_no_header_breaks_a_response() -> None:
     with asyncio.Runner() as runner:
         stage = on(PLAIN)
-        issuer, ask = runner.run(stage.__aenter__())
+        issuer, send_request = runner.run(stage.__aenter__())
         token = issuer.token()
 
         @BOUNDED
@@ -65,7 +65,7 @@ def test_no_header_breaks_a_response() -> None:
             headers = [(name, value) for name, value in usual.headers if name not in own]
             request = usual.but(headers=(*headers, *own.items()), method=method)
             # A stream of a session that exists would not end; none of these names one.
-            assert_valid_response(runner.run(asyncio.wait_for(ask(request), 20)))
+            assert_valid_response(runner.run(asyncio.wait_for(send_request(request), 20)))
 
         check()
         runner.run(stage.__aexit__(None, None, None))
@@ -74,12 +74,12 @@ def test_no_header_breaks_a_response() -> None:
 def test_no_jose_header_breaks_a_response() -> None:
     with asyncio.Runner() as runner:
         stage = on(PLAIN)
-        issuer, ask = runner.run(stage.__aenter__())
+        issuer, send_request = runner.run(stage.__aenter__())
 
         @BOUNDED
         @given(JOSE)
         def check(members: dict[str, object]) -> None:
-            response = runner.run(ask(call(forge({**HEADER, **members}, issuer.claims()))))
+            response = runner.run(send_request(call(forge({**HEADER, **members}, issuer.claims()))))
             assert_valid_response(response)
             assert response.status in {200, 401}
 

@@ -24,15 +24,15 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.requirement("corpus.tokens")
 @pytest.mark.parametrize("attack", rows(TOKENS))
 async def test_a_hostile_token_is_rejected_for_its_reason(attack: Attack) -> None:
-    async with on(attack.stage) as (issuer, ask):
-        await assert_response(attack, issuer, ask)
+    async with on(attack.stage) as (issuer, send_request):
+        await assert_response(attack, issuer, send_request)
 
 
 @pytest.mark.requirement("corpus.requests")
 @pytest.mark.parametrize("attack", rows(REQUESTS))
 async def test_a_hostile_request_is_answered_as_expected(attack: Attack) -> None:
-    async with on(attack.stage) as (issuer, ask):
-        await assert_response(attack, issuer, ask)
+    async with on(attack.stage) as (issuer, send_request):
+        await assert_response(attack, issuer, send_request)
 
 
 @pytest.fixture(scope="module")
@@ -62,17 +62,17 @@ STAGES = {id(stage): stage for stage in (VALID_METADATA, *(attack.stage for atta
 @pytest.mark.parametrize("stage", [pytest.param(stage, id=stage.name) for stage in STAGES.values() if stage.good])
 async def test_a_good_token_passes_on_every_stage(stage: Stage) -> None:
     assert stage.good is not None
-    async with on(stage) as (issuer, ask):
-        response = await ask(call(stage.good(issuer)))
+    async with on(stage) as (issuer, send_request):
+        response = await send_request(call(stage.good(issuer)))
     assert response.status == 200, response
 
 
 @pytest.mark.parametrize("control", [pytest.param(control, id=control.name) for control in CONTROLS])
 async def test_valid_requests_beside_the_attacks_pass(control: Control) -> None:
-    async with on(control.stage) as (issuer, ask):
+    async with on(control.stage) as (issuer, send_request):
         sent = control.send(issuer)
         assert not isinstance(sent, bytes)
-        response = await ask(call(sent) if isinstance(sent, str) else sent)
+        response = await send_request(call(sent) if isinstance(sent, str) else sent)
     assert response.status == 200, response
 
 

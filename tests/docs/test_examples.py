@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("name", ["sdk", "starlette", "fastmcp_server"])
-async def test_an_example_serves_whom_the_provider_vouches_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_example_serves_users_with_a_valid_token(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with signing() as issuer:
         monkeypatch.setenv("OAUTH_SERVER_URL", issuer.url)
         app = runpy.run_path(str(EXAMPLES / f"{name}.py"))["app"]

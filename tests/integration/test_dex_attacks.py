@@ -55,21 +55,21 @@ def at(issuer: DexIssuer, stage: Stage) -> Stage:
 
 @pytest.mark.parametrize("attack", rows(rows_at_dex((*TOKENS, *REQUESTS))))
 async def test_a_hostile_token_or_request_is_answered_as_the_table_says(issuer: DexIssuer, attack: Attack) -> None:
-    async with on(at(issuer, attack.stage)) as (behind, ask):
-        await assert_response(attack, behind, ask)
+    async with on(at(issuer, attack.stage)) as (behind, send_request):
+        await assert_response(attack, behind, send_request)
 
 
 @pytest.mark.parametrize("attack", rows(DEX_TOKENS))
 async def test_what_dex_issues_is_accepted_only_as_the_table_says(issuer: DexIssuer, attack: Attack) -> None:
-    async with on(at(issuer, attack.stage)) as (behind, ask):
-        await assert_response(attack, behind, ask)
+    async with on(at(issuer, attack.stage)) as (behind, send_request):
+        await assert_response(attack, behind, send_request)
 
 
 async def test_the_real_token_passes_and_so_does_one_in_dex_s_name(issuer: DexIssuer) -> None:
     """So the tokens above were not rejected for an unrelated reason."""
     good = (issuer.token(), issuer.token(x=1), issuer.refreshed["access_token"], issuer.audience_ours["access_token"])
-    async with on(at(issuer, PLAIN)) as (_, ask):
-        assert [(await ask(call(token))).status for token in good] == [200] * len(good)
+    async with on(at(issuer, PLAIN)) as (_, send_request):
+        assert [(await send_request(call(token))).status for token in good] == [200] * len(good)
 
 
 @pytest.fixture(scope="module")

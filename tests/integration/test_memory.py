@@ -48,7 +48,7 @@ def test_no_flood_fills_the_container(stack: Stack, capsys: pytest.CaptureFixtur
         for flood in FLOODS:
             target = Target(address, host, token_of(stack, "reader"), token_of(stack, "writer"))
             flood(target)
-            assert target.serves_the_other()
+            assert target.serves_other_user()
             peaks[flood.__name__] = peak_mib(stack)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -75,7 +75,7 @@ def test_what_a_killed_probe_left_is_removed_by_the_next(realm: Realm) -> None:
     assert clients_of(realm) == before
 
 
-def test_of_two_probes_at_a_time_one_says_that_it_knows_nothing(realm: Realm) -> None:
+def test_of_two_concurrent_probes_one_fails(realm: Realm) -> None:
     """The other probe removed its clients, so its rejected requests say nothing about the realm."""
     before = clients_of(realm)
     begun: list[httpx.Request] = []

@@ -90,7 +90,7 @@ def test_the_command_runs_where_nothing_is(command: Callable[..., subprocess.Com
 @pytest.mark.parametrize(
     "words", [["bootstrap", "plan"], ["bootstrap", "apply"], ["serve", "mcp_idp.cli.demo.server:create_app"]]
 )
-def test_nobody_gets_the_demos_users_by_accident(
+def test_demo_users_are_never_created_by_default(
     words: list[str], command: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     """The access file that comes along serves the demo only."""

@@ -13,7 +13,7 @@ import yaml
 
 from mcp_idp.config.settings import Settings
 from mcp_idp.http_server.protocol import protocol_with_limits
-from mcp_idp.testing.corpus.asgi_client import ask
+from mcp_idp.testing.corpus.asgi_client import send_request
 from mcp_server.app import create_app
 from tests.support.app import FakeClock, lifespan
 from tests.support.raw_http import Connection, on_a_socket
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
     from mcp_idp.http_server.limits import HttpLimits
-    from mcp_idp.testing.corpus.assertions import Ask
+    from mcp_idp.testing.corpus.assertions import SendRequest
     from mcp_idp.testing.corpus.model import Attack, Stage
     from mcp_idp.testing.issuer import Issuer
 
@@ -43,15 +43,15 @@ def _settings(stage: Stage, folder: Path) -> Settings:
 
 
 @asynccontextmanager
-async def on(stage: Stage) -> AsyncIterator[tuple[Issuer, Ask]]:
-    """The stage's server between its start and its stop: its provider, and how to ask it."""
+async def on(stage: Stage) -> AsyncIterator[tuple[Issuer, SendRequest]]:
+    """The stage's server between its start and its stop: its provider, and a function that sends it a request."""
     issuer = stage.issuer()
     with tempfile.TemporaryDirectory() as folder:
         settings = _settings(stage, Path(folder))
         async with issuer.http() as http:
             app = create_app(settings, clock=FakeClock(at=issuer.now).clock, http=http)
             async with lifespan(app):
-                yield issuer, lambda request: ask(app, request)
+                yield issuer, lambda request: send_request(app, request)
 
 
 @dataclass

@@ -89,7 +89,7 @@ class Provider:
             "scopes_supported": ["mcp:tools", "mcp:notes.read", "mcp:notes.write", "mcp:admin", "offline_access"],
         }
 
-    def answer(self, method: str, url: str, headers: Headers, body: bytes) -> HttpResponse:
+    def respond(self, method: str, url: str, headers: Headers, body: bytes) -> HttpResponse:
         """Returns the response to a request."""
         path, base = urlsplit(url).path, urlsplit(self.issuer.url).path.rstrip("/")
         self.requests.append(f"{method} {url}")
@@ -198,7 +198,7 @@ class DoctorTestbed:
             for proxy in self.proxies:
                 proxy(request, message)
         elif netloc == urlsplit(self.provider.issuer.url).netloc:
-            message = self.provider.answer(
+            message = self.provider.respond(
                 request.method, str(request.url), dict(request.headers), await request.aread()
             )
         else:
@@ -208,7 +208,7 @@ class DoctorTestbed:
     def _for_the_server(self, request: httpx.Request) -> httpx.Response:
         if request.url.netloc.decode() not in {urlsplit(self.provider.issuer.url).netloc, *self.inside}:
             raise httpx.ConnectError("refused", request=request)
-        message = self.provider.answer(request.method, str(request.url), dict(request.headers), request.content)
+        message = self.provider.respond(request.method, str(request.url), dict(request.headers), request.content)
         return httpx.Response(message.status, headers=message.headers, stream=httpx.ByteStream(message.body))
 
 

@@ -25,7 +25,7 @@ def signing(certificate: Path | None = None) -> Iterator[Issuer]:
 
     class ProviderHandler(Handler):
         def respond(self) -> None:
-            response = asyncio.run(issuer.answer(httpx.Request("GET", f"http://localhost{self.path}")))
+            response = asyncio.run(issuer.respond(httpx.Request("GET", f"http://localhost{self.path}")))
             self.send(response.status_code, asyncio.run(response.aread()) if response.status_code == 200 else b"")
 
     with listening(ProviderHandler, certificate=certificate) as port:

@@ -105,7 +105,9 @@ class Entra:
         }
         return jwt.encode(claims, rsa_key("provider"), algorithm="RS256", headers={"kid": "k1"})
 
-    def answer(self, method: str, target: str, body: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+    def respond(
+        self, method: str, target: str, body: str, headers: dict[str, str]
+    ) -> tuple[int, dict[str, str], bytes]:
         parts = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         match method, parts.path.removeprefix(f"/{TENANT}"):
@@ -131,7 +133,7 @@ def running_entra() -> Iterator[Entra]:
         def respond(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             headers = {name.lower(): value for name, value in self.headers.items()}
-            status, more, content = entra.answer(self.command, self.path, body, headers)
+            status, more, content = entra.respond(self.command, self.path, body, headers)
             self.send_response(status)
             for name, value in {**more, "Content-Length": str(len(content))}.items():
                 self.send_header(name, value)

@@ -72,7 +72,7 @@ class Connection:
             headers[name] = value.strip()
         return RawResponse(status, headers, b"")
 
-    def answer(self) -> RawResponse:
+    def read_response(self) -> RawResponse:
         head = self.head()
         if "content-length" in head.headers:
             return RawResponse(head.status, head.headers, self._read.read(int(head.headers["content-length"])))
@@ -233,7 +233,7 @@ class Served:
 
     def once(self, request: bytes) -> RawResponse:
         with self.connect() as connection:
-            return connection.send(request).answer()
+            return connection.send(request).read_response()
 
 
 @contextmanager

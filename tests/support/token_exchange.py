@@ -34,9 +34,9 @@ class Exchanging(Issuer):
     def __post_init__(self) -> None:
         self.metadata = {"token_endpoint": f"{self.url}/protocol/openid-connect/token"}
 
-    async def answer(self, request: httpx.Request) -> httpx.Response:
+    async def respond(self, request: httpx.Request) -> httpx.Response:
         if request.url.path != ENDPOINT:
-            return await super().answer(request)
+            return await super().respond(request)
         self.requests.append({name: values[0] for name, values in parse_qs(request.content.decode()).items()})
         self.displayed.append(request.headers.get("authorization", ""))
         self.arrived.set()

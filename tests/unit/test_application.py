@@ -131,7 +131,7 @@ async def test_once_tools_are_listed_no_other_runs_whatever_it_is_called(tmp_pat
 
 
 @pytest.mark.requirement("scopes.listed_tools_only")
-async def test_a_name_that_is_not_listed_is_bounded_and_escaped_in_the_log_and_not_said_again(tmp_path: Path) -> None:
+async def test_an_unlisted_name_is_logged_bounded_and_escaped_and_not_returned(tmp_path: Path) -> None:
     access_file = access_with(tmp_path / "access.yaml", tools={"wipe": ["mcp:admin"]})
     async with protected(_application_of_many_names([]), access_file=access_file) as (calls, issuer):
         with capture_logs() as lines:
@@ -185,7 +185,7 @@ async def test_a_tool_that_runs_others_by_name_is_rejected_in_both_revisions(tmp
     assert {tool["name"] for tool in events(listed)[-1]["result"]["tools"]} == {"wipe", "call_tool"}  # its own list
 
 
-async def test_a_plain_application_is_protected_and_nothing_of_it_goes_around_the_gate() -> None:
+async def test_no_route_of_a_plain_application_bypasses_the_auth_middleware() -> None:
     ran = []
 
     @asynccontextmanager
@@ -316,7 +316,7 @@ _VARIED = [(b"vary", b"Accept-Encoding, origin"), (b"Vary", b"Cookie")]
         ([], "Origin"),
     ],
 )
-async def test_the_middleware_alone_says_which_pages_may_read(
+async def test_only_the_middleware_sets_cors_headers(
     headers: list[tuple[bytes, bytes]], vary: str, origin: str | None
 ) -> None:
     async with protected(_with_cors([(b"x-theirs", b"1"), *headers])) as (calls, issuer):

@@ -20,7 +20,7 @@ BASE = Principal(
     list(combinations([True, 1, 1.0, "1", "True", ("1",), False, 0, 0.0, -0.0, 2**53, float(2**53)], 2)),
     ids=repr,
 )
-def test_callers_whose_claims_differ_in_type_only_are_told_apart(one: ClaimValue, other: ClaimValue) -> None:
+def test_callers_whose_claims_differ_in_type_only_are_distinct(one: ClaimValue, other: ClaimValue) -> None:
     first, second = (replace(BASE, claims=(("vip", value),)) for value in (one, other))
     assert first != second
     assert len({first, second}) == 2

@@ -1,7 +1,7 @@
-"""Limits the requests of each address, before anything else is done with a request.
+"""Limits the requests of each address, before any other work is done for a request.
 
-A request whose token was verified before is not limited: its user is. So one address that sends too much does not lock
-out users who are logged in there, and whoever is not logged in gets only a small part of the server's time.
+A request whose token was verified before is counted for its user instead of its address. So an address that sends too
+much does not lock out its logged-in users, and unauthenticated clients get only a small part of the server's time.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from mcp_idp.http.transport_security import TransportSecurity
 
 REQUESTER = "mcp_idp.requester"
-"""Key of the ASGI scope for who sent the request, as far as is known before its token is verified: the user of a token
-that was verified before, otherwise the address."""
+"""Key of the ASGI scope for the sender of the request, as known before its token is verified: the user of a token that
+was verified before, otherwise the address."""
 KNOWN_TOKEN = "mcp_idp.known_token"  # noqa: S105 - not a token
 """Key of the ASGI scope that is present if the request's token was verified before."""
 _PROBES = frozenset({"/livez", "/readyz"})
@@ -39,8 +39,8 @@ class AddressLimiter:
         known: the tokens that were verified before.
         transport_security: which web pages may read the response.
         decisions: logs rejections and sends the responses.
-        trusts_proxies: whether forwarded addresses are trusted (TRUSTED_PROXIES); if not, the log says when some
-            arrive.
+        trusts_proxies: whether forwarded addresses are trusted (TRUSTED_PROXIES); if not, the log shows which
+            rejected requests had some.
     """
 
     def __init__(  # noqa: PLR0913 - each by name

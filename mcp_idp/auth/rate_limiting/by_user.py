@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from mcp_idp.config.rate_limit_settings import RateLimitSettings
     from mcp_idp.principal import Principal
 
-    Held = list[tuple[ConcurrencyLimit, Hashable]]
+    Acquired = list[tuple[ConcurrencyLimit, Hashable]]
 
 _CALL = "tools/call"
 _IN_ALL = "-in-all-clients"
-_TOO_FAST = "You send more requests than one user may. Wait as long as Retry-After says."
-_TOO_MANY_TOKENS = "You use more new access tokens than one user may: use each until it expires."
-_TOOL_TOO_OFTEN = "You call this tool more often than one user may. Wait as long as Retry-After says."
-_TOOL_BUSY = "More of your calls of this tool are in progress than one user may have. Wait until one is answered."
+_TOO_FAST = "This user sends too many requests. Retry after the time in Retry-After."
+_TOO_MANY_TOKENS = "This user uses too many new access tokens. Use each token until it expires."
+_TOOL_TOO_OFTEN = "This user calls this tool too often. Retry after the time in Retry-After."
+_TOOL_BUSY = "This user has too many calls of this tool in progress. Retry when one has ended."
 
 
 class UserRequestLimit:
@@ -46,7 +46,7 @@ class UserRequestLimit:
         self.in_all = RequestLimit(name + _IN_ALL, quota * CLIENTS, description, now)
 
     def take(self, usage: Usage) -> None:
-        """Counts one request of a user. One that is refused counts nowhere.
+        """Counts one request of a user. A rejected one is not counted.
 
         Raises:
             RateLimited: the user has used up the limit.
@@ -74,16 +74,16 @@ class ToolLimits:
         self.rate = RequestLimit(f"tool-{name}", quota, _TOOL_TOO_OFTEN, now, seconds=60, label="tool")
         self.calls = ConcurrencyLimit("tool-calls", limit.calls_in_progress, _TOOL_BUSY)
 
-    def take(self, usage: Usage, held: Held) -> None:
-        """Counts one call and adds to `held` what must be given back.
+    def take(self, usage: Usage, acquired: Acquired) -> None:
+        """Counts one call and adds to `acquired` what must be released when it ends.
 
         Raises:
             RateLimited: the user has used up a limit.
         """
         user = usage.in_all.key
         if self.calls.quota:
-            self.calls.take(user)
-            held.append((self.calls, user))
+            self.calls.acquire(user)
+            acquired.append((self.calls, user))
         self.rate.take(user)
 
 
@@ -125,32 +125,32 @@ class UserLimits:
 
 
 class RequestSlot:
-    """What one request holds of its user's limits, until `end` is called.
+    """What one request takes up of its user's limits, until `end` is called.
 
-    A call in a session holds it until the call ends, also if its client has disconnected.
+    In a session, `end` is called when the call ends, even if its client has disconnected before.
 
     Args:
         limits: the limits of all users.
     """
 
-    __slots__ = ("_held", "_is_stream", "_limits", "_usage")
+    __slots__ = ("_acquired", "_is_stream", "_limits", "_usage")
 
     def __init__(self, limits: UserLimits) -> None:
         self._limits = limits
         self._usage: Usage | None = None
         self._is_stream = False
-        self._held: Held = []
+        self._acquired: Acquired = []
 
     def end(self) -> None:
-        """Gives back what the request holds; a second call has no effect."""
+        """Releases what the request takes up; a second call has no effect."""
         usage, self._usage = self._usage, None
         if usage is not None and self._is_stream:
             self._limits.usage.end_stream(usage)
         elif usage is not None:
             self._limits.usage.end_call(usage)
-        while self._held:
-            limit, key = self._held.pop()
-            limit.give_back(key)
+        while self._acquired:
+            limit, key = self._acquired.pop()
+            limit.release(key)
 
     def begin(self, principal: Principal, method: str) -> None:
         """Counts a request whose token is verified.
@@ -191,7 +191,7 @@ class RequestSlot:
         elif self._limits.tools:
             for name in _tools(document, also):
                 if name in self._limits.tools:
-                    self._limits.tools[name].take(self._usage, self._held)
+                    self._limits.tools[name].take(self._usage, self._acquired)
 
 
 def _tools(document: Mapping[str, Any], also: Iterable[tuple[str, str]]) -> set[str]:

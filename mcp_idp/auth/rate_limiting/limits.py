@@ -1,4 +1,4 @@
-"""Limits that reject a request with 429, and what the response says about them.
+"""Limits whose violation is answered with 429, and the header fields of that response.
 
 The response has Retry-After (RFC 9110 section 10.2.3) and the fields RateLimit-Policy and RateLimit of
 draft-ietf-httpapi-ratelimit-headers-10. Other responses do not have these fields.
@@ -89,24 +89,24 @@ class ConcurrencyLimit:
             (b"ratelimit-policy", f'"{name}";q={quota};qu="concurrent-requests"'.encode("ascii")),
             (b"ratelimit", f'"{name}";r=0'.encode("ascii")),
         )
-        self._held: Counter[Hashable] = Counter()
+        self._counts: Counter[Hashable] = Counter()
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._counts)
 
-    def take(self, key: Hashable) -> None:
-        """Takes one; each needs a call of `give_back`.
+    def acquire(self, key: Hashable) -> None:
+        """Counts one; each needs a call of `release`.
 
         Raises:
-            RateLimited: the key has all that it may have.
+            RateLimited: the key has reached its quota.
         """
-        held = self._held[key]
-        if held >= self.quota:
+        count = self._counts[key]
+        if count >= self.quota:
             raise RateLimited(self._description, fields=self._fields, limit=self._name)
-        self._held[key] = held + 1
+        self._counts[key] = count + 1
 
-    def give_back(self, key: Hashable) -> None:
-        """Gives one back. Keys that hold nothing are forgotten."""
-        self._held[key] -= 1
-        if not self._held[key]:
-            del self._held[key]
+    def release(self, key: Hashable) -> None:
+        """Ends one. A key without any is removed."""
+        self._counts[key] -= 1
+        if not self._counts[key]:
+            del self._counts[key]

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from mcp_idp.util.clock import Clock
 
 _ADDRESS_TOO_FAST = (
-    "Your address sends more requests without a valid access token than one may. Wait as long as Retry-After says."
+    "This address sends too many requests without a valid access token. Retry after the time in Retry-After."
 )
 
 
 class RateLimits:
-    """The limits of one server. With DISABLE_AUTH there are none, because everybody is on this machine.
+    """The limits of one server. With DISABLE_AUTH there are none: all clients run on this machine.
 
     Args:
         settings: the limits, and whether proxies are trusted.

@@ -1,12 +1,12 @@
 """Shares the limits by time among replicas, through a Redis or Valkey server (RATE_LIMIT_STORAGE).
 
-Each replica counts by itself and decides at once; no request waits for the storage. Ten times a second, and at once
-when there is a new key to tell of, it adds what it counted to the counters in the storage and takes over what all
-replicas together have counted. So a limit holds for all of them, apart from what arrives at each in a tenth of a
-second; that counts in the window after. Keys that have used only a small part of a limit are not shared.
+Each replica decides with its own counters, so no request waits for the storage. Ten times a second, and at once for a
+new key, it adds its new requests to the counters in the storage and reads the totals of all replicas. So a limit
+applies to all replicas together, except for requests that arrive at several of them within a tenth of a second; these
+reduce what the next window admits. Keys that have used only a small part of a limit are not shared.
 
-While the storage is unavailable each replica counts by itself, no request is rejected because of it, and the log says
-so once. The storage holds hashes of the keys, never an address, a user or a client.
+While the storage is unavailable, each replica counts by itself and rejects no request because of it. The log has this
+once. The storage holds hashes of the keys, never an address, a user or a client.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 INTERVAL_SECONDS = 0.1
-_PAUSE_SECONDS = 0.01  # between two exchanges, whatever there is to tell
+_PAUSE_SECONDS = 0.01  # minimum between two exchanges
 RETRY_SECONDS = 1.0
-_TIMEOUT_SECONDS = 1.0  # of a connection and of an answer
+_TIMEOUT_SECONDS = 1.0  # for a connection, and for a response
 _ROUND_SECONDS = 2.0
 _UNSHARED_PART = 20  # keys that have used less than this part of a limit are not shared
-_KEYS_PER_ROUND = 200  # of each limit, those counted most
+_KEYS_PER_ROUND = 200  # of each limit: those with the most requests
 _CONNECTIONS = 4
-_WINDOWS_KEPT = 3
+_STORED_WINDOWS = 3
 
 
 def open_storage(url: str, resource: str) -> Storage:
@@ -58,7 +58,7 @@ def open_storage(url: str, resource: str) -> Storage:
         raise SettingsError(
             "RATE_LIMIT_STORAGE: needs the packages limits and redis: install the extra `redis`"
         ) from error
-    # The two servers have one protocol, so one client library does for both.
+    # Redis and Valkey have the same protocol, so the client library for Redis serves both.
     scheme, _, rest = url.partition("://")
     try:
         return RedisStorage(
@@ -75,7 +75,7 @@ def open_storage(url: str, resource: str) -> Storage:
 
 
 class SharedLimits:
-    """Keeps the counters of some limits in step with those of other replicas.
+    """Synchronizes the counters of some limits with those of other replicas.
 
     Args:
         storage: the storage.
@@ -86,17 +86,17 @@ class SharedLimits:
         self._storage = storage
         self._limits = [limit for limit in limits if limit.windows.limit]
         self._connections = asyncio.Semaphore(_CONNECTIONS)
-        # The keys whose previous window is known too, by limit, and the window in which this was so.
+        # By limit: the current window, and the keys whose total in the previous window has been read too.
         self._seen: dict[str, tuple[int, set[Hashable]]] = {}
         self._is_unavailable = False
-        self._news = asyncio.Event()
+        self._has_new_keys = asyncio.Event()
         for limit in self._limits:
-            limit.windows.share(max(1, limit.windows.limit // _UNSHARED_PART), self._news.set)
+            limit.windows.share(max(1, limit.windows.limit // _UNSHARED_PART), self._has_new_keys.set)
 
     async def run(self) -> None:
         """Exchanges the counters until it is cancelled."""
         while True:
-            self._news.clear()
+            self._has_new_keys.clear()
             await self.exchange()
             if self._is_unavailable:
                 await asyncio.sleep(RETRY_SECONDS)
@@ -104,7 +104,7 @@ class SharedLimits:
             await asyncio.sleep(_PAUSE_SECONDS)
             with suppress(TimeoutError):
                 async with asyncio.timeout(INTERVAL_SECONDS):
-                    await self._news.wait()
+                    await self._has_new_keys.wait()
 
     async def close(self) -> None:
         """Closes the connections to the storage."""
@@ -145,7 +145,7 @@ class SharedLimits:
         windows = limit.windows
         name = f"{limit.name}:{_digest(key)}"
         async with self._connections:
-            total = await self._storage.incr(f"{name}:{index}", int(_WINDOWS_KEPT * windows.window), count)
+            total = await self._storage.incr(f"{name}:{index}", int(_STORED_WINDOWS * windows.window), count)
             windows.merge(key, index, total)
             if is_new:
                 windows.merge(key, index - 1, await self._storage.get(f"{name}:{index - 1}"))

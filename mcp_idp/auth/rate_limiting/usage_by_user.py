@@ -1,7 +1,7 @@
 """Counts what each user has in progress: calls and streams, in each client and over all clients.
 
-A record is kept for each user, because most users send one request after the other; records of users without anything
-in progress are dropped when there are many.
+The record of a user remains between requests, because most users send one request after the other. Records of users
+with nothing in progress are dropped when there are many.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 CLIENTS = 4  # a user has this many times the limits of one client
 _MAX_IDLE = 4096
 _TOO_MANY = {
-    "calls": "More of your requests are in progress than one user may have. Wait until one is answered.",
-    "streams": "You have more open streams than one user may have: close one.",
+    "calls": "This user has too many requests in progress. Retry when one has ended.",
+    "streams": "This user has too many open streams. Close one first.",
 }
 
 
@@ -30,7 +30,7 @@ class Usage:
 
     Attributes:
         key: identifies the user and the client. A string, because Python computes its hash only once.
-        calls: requests that are being answered, without streams.
+        calls: requests in progress, without streams.
         streams: open streams.
         in_all: the same over all clients of the user; the record itself, if it counts these.
     """
@@ -79,7 +79,7 @@ class UsageLimits:
         """Counts a call; needs an `end_call`.
 
         Raises:
-            RateLimited: the user has all the calls that one may have.
+            RateLimited: the user has reached the limit.
         """
         in_all = usage.in_all
         if self._calls and (usage.calls >= self._calls or in_all.calls >= self._calls * CLIENTS):
@@ -91,7 +91,7 @@ class UsageLimits:
         """Counts a stream; needs an `end_stream`.
 
         Raises:
-            RateLimited: the user has all the streams that one may have.
+            RateLimited: the user has reached the limit.
         """
         in_all = usage.in_all
         if self._streams and (usage.streams >= self._streams or in_all.streams >= self._streams * CLIENTS):

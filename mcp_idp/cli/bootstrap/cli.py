@@ -42,8 +42,8 @@ environment (an empty value counts as unset):
   KEYCLOAK_ADMIN_REALM               the realm it lives in                                              [master]
   KEYCLOAK_ACCOUNTS                  the folder in which replace-admin stores the secrets of the realm's accounts;
                                      from then on each command runs as the account that has exactly its rights
-  SSL_CERT_FILE, REQUESTS_CA_BUNDLE  both: the certificate of an authority of your own, for a provider that has one
-  OAUTH_CLIENT_SECRET_FILE           where the server's own secret is kept; created if missing
+  SSL_CERT_FILE, REQUESTS_CA_BUNDLE  set both to the CA certificate of a provider whose CA is private
+  OAUTH_CLIENT_SECRET_FILE           the file with the server's own secret; created if missing
   OAUTH_CLIENT_AUTH, OAUTH_CLIENT_KEY_FILE   private_key_jwt and the server's own key in place of the secret
   ACCESS_FILE                        who may do what                              [idp-config/access.yaml]
 with --provider dex, also:

@@ -76,7 +76,7 @@ def main() -> int:
     except ConfigError as failure:
         print(f"secret: {failure}", file=sys.stderr)
         return failure.exit_code
-    print(f"the secret is kept in {sys.argv[1]}")
+    print(f"the secret is stored in {sys.argv[1]}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What the subcommands of `mcp-idp` have in common on the command line: how help is printed, option types.
+"""Shared parts of the command lines of all subcommands of `mcp-idp`: the format of help, and types of options.
 
 Exit codes that every subcommand uses: 0 done, 2 the command line or a setting is wrong, 130 interrupted with Ctrl-C.
 """

@@ -1,4 +1,4 @@
-"""Finds the files that the command reads, alike in the wheel, in an editable install and in the checkout.
+"""Finds the files that the command reads: in the wheel, in an editable install or in the checkout.
 
 The wheel carries the folder `idp-config` of the repository inside this package. An editable install and the checkout
 (and the images, which contain its folders) have it next to the package `mcp_idp`.

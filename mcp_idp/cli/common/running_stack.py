@@ -1,6 +1,6 @@
-"""Where the compose stack of the working directory runs, as Docker Compose reports it.
+"""Finds the ports of the compose stack in the working directory, by Docker Compose.
 
-Asked last: the command line, the environment and `.env` come first.
+Docker Compose is queried last: the command line, the environment and `.env` take precedence.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def stack_variables(
     Args:
         variables: The process environment.
         dotenv: Path of `.env`, which may be missing.
-        needs: What the caller needs: where the `server` is, who the `provider` is.
+        needs: What the caller needs to find: `server`, `provider`, or both.
         find: Replaces `find_stack`.
     """
     merged = merge_environment(variables, dotenv)

@@ -22,9 +22,8 @@ from mcp_idp.cli.demo.scenario import PROVIDER_PORT, SERVER_PORT, DemoOptions, D
 _CHILD_EXIT = 1
 _IN_CHECKOUT = "in a checkout of the stack: scripts/venv requirements-demo.lock"
 _HELP = """\
-See a login at this MCP server from end to end, without Docker and without an account anywhere: a small identity
-provider (nanoidp) and the server run on this machine for the length of the demo, a client logs in and calls tools,
-and every step is printed.
+Run a complete login at an MCP server, without Docker and without any account: a small identity provider (nanoidp) and
+the server run on this machine during the demo, a client logs in and calls tools, and every step is printed.
 
 examples:
   mcp-idp demo                   run once, then stop everything
@@ -34,7 +33,7 @@ examples:
 """
 _EXIT_CODES = """\
 environment:
-  ACCESS_FILE  with MODULE:APP: which scopes and demo users there are    [idp-config/access.yaml]
+  ACCESS_FILE  with MODULE:APP: the file with the scopes and demo users   [idp-config/access.yaml]
 
 exit codes: 0 it worked; 1 one of the two processes failed; 2 the command line is wrong, or a given port is in use;
 3 to 7 as mcp-idp login --help says; 130 Ctrl-C; 143 terminated

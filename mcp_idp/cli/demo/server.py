@@ -23,7 +23,7 @@ _notes: dict[tuple[str, str | None], list[str]] = {}  # by issuer and subject, f
 
 @tool(title="Who am I?")
 async def whoami() -> str:
-    """Tell who is logged in, through which client, with which scopes."""
+    """Return the user who is logged in, the client, and the scopes."""
     principal = current_principal()
     scopes = " ".join(sorted(principal.scopes))
     return f"subject {principal.subject}, client {principal.client}, scopes {scopes}"
@@ -43,14 +43,14 @@ async def get_time() -> str:
 
 @tool(title="Read my notes", scope="mcp:notes.read")
 async def list_notes() -> list[str]:
-    """Read the notes of whoever is logged in."""
+    """Read the notes of the logged-in user."""
     principal = current_principal()
     return _notes.get((principal.issuer, principal.subject), [])
 
 
 @tool(title="Write a note", scope="mcp:notes.write")
 async def add_note(text: str) -> str:
-    """Add a note to those of whoever is logged in."""
+    """Add a note for the logged-in user."""
     principal = current_principal()
     own = _notes.setdefault((principal.issuer, principal.subject), [])
     if len(own) >= _MAX_NOTES or len(text) > _MAX_CHARACTERS:

@@ -27,7 +27,7 @@ class CheckContext:
     """The state of one run of the checks.
 
     Attributes:
-        url: The MCP server's URL, as clients are given it.
+        url: The MCP server's URL, as clients use it.
         http: Sends all requests.
         register: Whether to try client registrations.
         evaluate: Evaluates the token; None without a token.
@@ -40,7 +40,7 @@ class CheckContext:
         open: Whether the server accepts requests without a token.
         resource: The protected resource metadata.
         issuer: The first of its authorization servers.
-        bogus_token_response: The response to a request with a token that nobody issued.
+        bogus_token_response: The response to a request with a forged token.
         provider: The metadata of the issuer.
         provider_reply: The response that contained it.
     """

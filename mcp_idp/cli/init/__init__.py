@@ -1,1 +1,1 @@
-"""The command `mcp-idp init`: the files with which an MCP server of one's own gets a login."""
+"""The command `mcp-idp init`: writes the files that an MCP server needs for logins."""

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _HELP = """\
-Write what an MCP server of your own needs for a login: the access file (which scopes there are, and who has them) with
-its schema for editors, .env, a docker-compose.yml with Keycloak, and for a new server server.py. Nothing is asked, no
-request is sent, and no file is replaced without --force.
+Write the files that an MCP server needs for logins: the access file (the scopes, and who has them) with its schema for
+editors, .env, a docker-compose.yml with Keycloak and, for a new server, server.py. The command asks no questions, sends
+no requests, and replaces files only with --force.
 
 examples:
   mcp-idp init                                       a new server here, with the official SDK
@@ -38,28 +38,30 @@ examples:
                                                      for the server `mcp` of ./orders/main.py
   mcp-idp init --issuer https://login.example.com/realms/team
                                                      with your own Keycloak: none in the compose file
-  mcp-idp init --dockerfile                          also an image of the server
+  mcp-idp init --dockerfile                          also write a Dockerfile for the server
 """
 _EPILOG = """\
 exit codes: 0 done, 2 the command line is wrong, or something cannot be written
 """
-# MODULE:APP, both dotted; what it names goes into a Dockerfile, a command and Python code.
+# MODULE:APP, both may be dotted; they become part of a Dockerfile, a command and Python code.
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _APPLICATION = re.compile(rf"{_NAME}(\.{_NAME})*:{_NAME}(\.{_NAME})*")
-# A realm's issuer; its characters go into .env, which knows quotes, comments and variables.
+# A realm's issuer; it becomes part of .env, so it must not contain quotes, comments or variables.
 _REALM_ISSUER = re.compile(r"https?://[A-Za-z0-9.:\[\]/_~%-]+/realms/[A-Za-z0-9._~%-]+")
 
 
 @click.command(cls=TextCommand, help=_HELP, epilog=_EPILOG)
 @click.argument("folder", type=Path, default=Path(), metavar="[FOLDER]")
-@click.option("--framework", type=click.Choice(FRAMEWORKS), default="sdk", help="what the server is written with [sdk]")
-@click.option("--existing", metavar="MODULE:APP", help="a server that exists, instead of a new server.py")
-@click.option("--issuer", metavar="URL", help="the realm of a Keycloak that exists, instead of one in the compose file")
-@click.option("--dockerfile", "with_image", is_flag=True, help="also write a Dockerfile, and its service")
+@click.option("--framework", type=click.Choice(FRAMEWORKS), default="sdk", help="the server's framework [sdk]")
+@click.option("--existing", metavar="MODULE:APP", help="an existing server, instead of a new server.py")
+@click.option("--issuer", metavar="URL", help="the realm of an existing Keycloak, instead of one in the compose file")
+@click.option(
+    "--dockerfile", "with_image", is_flag=True, help="also write a Dockerfile, and its service in the compose file"
+)
 @click.option("--port", "mcp_port", type=parse_port, default="3000", metavar="PORT", help="the server's port [3000]")
 @click.option("--keycloak-port", type=parse_port, default="8080", metavar="PORT", help="Keycloak's port [8080]")
-@click.option("--force", is_flag=True, help="replace files that exist")
-@click.option("--dry-run", is_flag=True, help="say what would be written, and write nothing")
+@click.option("--force", is_flag=True, help="replace existing files")
+@click.option("--dry-run", is_flag=True, help="show what would be written, and write nothing")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
 def command(folder: Path, *, force: bool, dry_run: bool, as_json: bool, **values: Any) -> int:
     """Writes the files; returns the exit code."""
@@ -81,10 +83,10 @@ def command(folder: Path, *, force: bool, dry_run: bool, as_json: bool, **values
 
 
 def _check(options: InitOptions) -> None:
-    """Checks what goes into files.
+    """Validates the options that become part of files.
 
     Raises:
-        UsageError: A value is wrong; one line says which.
+        UsageError: A value is invalid; the message names it.
     """
     if options.existing is not None and not _APPLICATION.fullmatch(options.existing):
         raise usage_error(f"--existing {options.existing}: is not MODULE:APP, such as orders:server")
@@ -99,7 +101,7 @@ def _check(options: InitOptions) -> None:
     if not _REALM_ISSUER.fullmatch(options.issuer):
         raise usage_error(f"--issuer {options.issuer}: is not a Keycloak realm, https://login.example.com/realms/NAME")
     if options.issuer.endswith("/realms/master"):
-        raise usage_error(f"--issuer {options.issuer}: the realm 'master' administers Keycloak; use a realm of its own")
+        raise usage_error(f"--issuer {options.issuer}: the realm 'master' administers Keycloak; use another realm")
 
 
 def _module_path(folder: Path, application: str | None) -> PurePosixPath | None:
@@ -115,7 +117,7 @@ def _report(folder: Path, options: InitOptions, done: Written, *, dry_run: bool,
         "folder": str(folder),
         "dry_run": dry_run,
         "written": done.written,
-        "kept": done.kept,
+        "skipped": done.skipped,
         "missing": [] if has_wheel else [WHEEL_FILE],
         "protect": protect_lines(options),
         "next": [text for text, _ in next_commands(options)],
@@ -125,7 +127,7 @@ def _report(folder: Path, options: InitOptions, done: Written, *, dry_run: bool,
 def _lines(folder: Path, options: InitOptions, done: Written, *, dry_run: bool, has_wheel: bool) -> Sequence[str]:
     verb = "would write" if dry_run else "wrote"
     lines = [f"{verb:<11}  {folder / name}" for name in done.written]
-    lines += [f"{'kept':<11}  {folder / name} (it exists: --force replaces it)" for name in done.kept]
+    lines += [f"{'skipped':<11}  {folder / name} (it exists: --force replaces it)" for name in done.skipped]
     if not has_wheel:
         lines += ["", f"Put the wheel of mcp-idp here before Docker builds an image: {folder / WHEEL_FILE}"]
     if lines_of_code := protect_lines(options):

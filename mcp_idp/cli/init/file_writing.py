@@ -1,4 +1,4 @@
-"""Writes files without replacing any, unless that is asked for."""
+"""Writes files, and replaces existing ones only if requested."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Written:
-    """What became of each file, by its path in the folder.
+    """The result of a run: the files by their path in the folder.
 
     Attributes:
         written: Files that were written, or would be.
-        kept: Files that exist, and were left as they are.
+        skipped: Files that exist and were left unchanged.
     """
 
     written: list[str] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
 
 
 def write_files(folder: Path, files: Mapping[str, bytes], *, replace: bool, dry_run: bool) -> Written:
@@ -32,8 +32,8 @@ def write_files(folder: Path, files: Mapping[str, bytes], *, replace: bool, dry_
     Args:
         folder: Where to write; it is created.
         files: Content by path in the folder.
-        replace: Replace files that exist, each at once.
-        dry_run: Write nothing.
+        replace: Whether to replace existing files, each atomically.
+        dry_run: Whether to write nothing.
 
     Raises:
         OSError: Something cannot be written; the error names it.
@@ -47,7 +47,7 @@ def write_files(folder: Path, files: Mapping[str, bytes], *, replace: bool, dry_
         path = folder / name
         exists = os.path.lexists(path)
         if exists and not replace:
-            done.kept.append(name)
+            done.skipped.append(name)
             continue
         if not dry_run:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What `mcp-idp init` writes, and what it says to do next."""
+"""The files that `mcp-idp init` writes, and the next commands that it prints."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _NOTES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitOptions:
-    """What is to be written.
+    """The options of a run.
 
     Attributes:
-        framework: What the server is, or will be, written with.
+        framework: The framework of the server.
         existing: The existing server as MODULE:APP; None writes a new one, server.py.
         issuer: The realm of an existing Keycloak; None writes a Keycloak into the compose file.
         with_image: Whether to write a Dockerfile, and the server into the compose file.
@@ -49,7 +49,7 @@ class InitOptions:
 
     @property
     def application(self) -> str:
-        """What `mcp-idp serve` is given."""
+        """The application as an argument of `mcp-idp serve`."""
         return self.existing or "server:app"
 
     @property
@@ -62,7 +62,7 @@ def new_files(options: InitOptions, wheel: bytes | None, module: PurePosixPath |
     """Returns the content of each file, by its path in the folder.
 
     Args:
-        options: What is to be written.
+        options: The options of the run.
         wheel: The wheel that the images install; None leaves it out.
         module: The file or folder of the existing server, for the Dockerfile.
     """

@@ -1,7 +1,7 @@
 """Renders the text templates of `mcp-idp init`.
 
-A line `#% NAME !NAME …` starts a part that is kept if each of the names is true, with `!` false. It ends at the next
-such line; `#% end` starts a part that is always kept. `@NAME@` stands for a value.
+A line `#% NAME !NAME …` starts a part that is included if each name is true, or false after `!`. It ends at the next
+such line; `#% end` starts a part that is always included. `@NAME@` stands for a value.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ def render(name: str, conditions: Mapping[str, bool], values: Mapping[str, str])
 
     Args:
         name: The template's file, without ".txt".
-        conditions: Which parts are kept, by name.
-        values: What the values are, by name.
+        conditions: Name to truth value.
+        values: Name to value.
 
     Raises:
-        KeyError: The template names a condition or a value that is not given.
+        KeyError: The template uses an unknown condition or value.
     """
-    kept, is_kept = [], True
+    lines, is_included = [], True
     for line in (_TEMPLATES / f"{name}.txt").read_text(encoding="utf-8").splitlines():
         if line.startswith(_MARK):
-            is_kept = _holds(line.removeprefix(_MARK).split(), conditions)
-        elif is_kept:
-            kept.append(line)
-    return _VALUE.sub(lambda found: values[found[1]], "\n".join(kept)) + "\n"
+            is_included = _holds(line.removeprefix(_MARK).split(), conditions)
+        elif is_included:
+            lines.append(line)
+    return _VALUE.sub(lambda found: values[found[1]], "\n".join(lines)) + "\n"
 
 
 def _holds(words: list[str], conditions: Mapping[str, bool]) -> bool:

@@ -46,7 +46,7 @@ examples:
   mcp-idp login                                          log in at http://localhost:3000/mcp with the browser
   mcp-idp login https://mcp.example.com/mcp              … at another server
   MCP_PASSWORD=reader mcp-idp login --headless --user reader
-                                                         … without a browser; the password may also come by prompt
+                                                         … without a browser; without MCP_PASSWORD there is a prompt
   mcp-idp login --call greet name=Ada --call get_time    call these tools instead of the read-only ones
   mcp-idp login --scope "mcp:tools mcp:admin"            request more than the challenge names
   mcp-idp login --client-id mcp-native                   use a preregistered client
@@ -55,18 +55,18 @@ examples:
 _EXIT_CODES = """\
 environment:
   MCP_PUBLIC_URL  the server, unless the URL is given
-  MCP_PORT        if neither names it: http://localhost:$MCP_PORT/mcp, as in docker-compose.yml
+  MCP_PORT        without both: http://localhost:$MCP_PORT/mcp, as in docker-compose.yml
   MCP_PASSWORD    the password for --headless; else the first line of standard input, or a prompt
   OAUTH_SERVER_URL
-                  the provider that the password of --headless is for, unless --issuer names it: its issuer, byte for
-                  byte. Where neither names it, as docker-compose.yml: http://localhost:$KEYCLOAK_PORT/realms/mcp, or
-                  http://localhost:$DEX_PORT where only that one is set. If the server names another provider, nothing
-                  is sent
+                  the issuer that may receive the password of --headless, unless --issuer is given; compared byte for
+                  byte. Without both, as in docker-compose.yml: http://localhost:$KEYCLOAK_PORT/realms/mcp, or
+                  http://localhost:$DEX_PORT if only that one is set. If the server names another provider, nothing is
+                  sent
   CONNECT_TO      connect elsewhere and keep the URLs: localhost:3000=mcp-server:3000,localhost:8080=keycloak:8080
   ACCESS_FILE     who may do what, for explanations (default: idp-config/access.yaml)
   NO_COLOR        no colours
-URLs and ports that are not in the environment are read from ./.env, then from Docker Compose: the ports on which this
-folder's stack is published; the defaults are 3000 and 8080.
+URLs and ports that are not in the environment are read from ./.env, then from Docker Compose, which reports the
+published ports of this folder's stack; the defaults are 3000 and 8080.
 
 exit codes:
   0  everything worked
@@ -131,7 +131,9 @@ _LOGIN_OPTIONS = (
     ),
     click.option("--user", metavar="NAME", help="the user to log in with --headless"),
     click.option("--no-browser", is_flag=True, help="only print the login URL"),
-    click.option("--timeout", type=float, default=300.0, metavar="SECONDS", help="wait so long for the login [300]"),
+    click.option(
+        "--timeout", type=float, default=300.0, metavar="SECONDS", help="how long to wait for the login [300]"
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""Finds the application that `mcp-idp serve` is given, and puts it behind `protect()` unless it is already."""
+"""Imports the application of `mcp-idp serve`, and puts it behind `protect()` unless it is already."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ASGI_PARAMETERS = 3  # scope, receive, send
 
 
 def find_application(name: str) -> Any:
-    """Imports what `MODULE:APP` names.
+    """Imports the object that `MODULE:APP` names.
 
     Args:
         name: A module and, after a colon, an attribute of it, which may be dotted.
@@ -62,7 +62,7 @@ def protected(application: Any, settings: Settings) -> ASGIApp:
     if is_protected(application):  # behind protect() already
         return application
     if callable(create := getattr(application, "streamable_http_app", None)):  # a server of the SDK
-        # protect() checks Host and Origin. The SDK's own check would admit localhost only.
+        # protect() checks Host and Origin. The SDK's own check would accept localhost only.
         unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
         application = create(streamable_http_path=settings.public_path, transport_security=unchecked)
     elif callable(create := getattr(application, "http_app", None)):  # FastMCP

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from mcp_idp.config.settings import Settings
 
 _HELP = """\
-Serve an MCP application behind OAuth, on the library's own HTTP server: with the limits on headers, bodies, times and
-connections that other servers do not have.
+Serve an MCP application behind OAuth, on the library's own HTTP server, which limits headers, bodies, times and
+connections.
 
 APP is a server of the SDK (MCPServer) or of FastMCP, any ASGI application that serves MCP, what protect() returned, or
-a function that takes the Settings and returns one of these. What is not behind protect() yet is put behind it.
+a function that takes the Settings and returns one of these. It is put behind protect() unless it is already.
 
 examples:
   mcp-idp serve orders:server                      the object `server` of ./orders.py
@@ -33,13 +33,13 @@ examples:
     mcp-idp serve orders:server
 """
 _EPILOG = """\
-environment: the settings of the server (docs/settings.md). Those that are needed most:
+environment: the settings of the server (docs/settings.md). The most common ones:
   OAUTH_SERVER_URL   the identity provider's issuer          [http://localhost:8080/realms/mcp]
   MCP_PUBLIC_URL     the URL that clients use                [http://localhost:3000/mcp]
   HOST, PORT         where to listen                         [127.0.0.1, 3000]
-  ACCESS_FILE        which scopes there are                  [idp-config/access.yaml]
+  ACCESS_FILE        the scopes, and who has them            [idp-config/access.yaml]
 
-exit codes: 0 it was stopped, 1 it had to be stopped by force, 2 the command line or a setting is wrong, 3 the
+exit codes: 0 stopped, 1 stopped by force, 2 the command line or a setting is wrong, 3 the
 application did not start.
 """
 

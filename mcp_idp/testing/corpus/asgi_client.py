@@ -21,13 +21,13 @@ class AsgiResponse:
     body: bytes
 
 
-async def ask(app: ASGIApp, request: Request) -> AsgiResponse:
+async def send_request(app: ASGIApp, request: Request) -> AsgiResponse:
     """Sends a request and returns the response; sends `before` first and uses the session that it opens."""
     for other in request.crowd:
-        await ask(app, other)
+        await send_request(app, other)
     headers = list(request.headers)
     if request.before is not None:
-        opened = await ask(app, request.before)
+        opened = await send_request(app, request.before)
         assert opened.status == 200, opened
         headers += [(name, value) for name, value in opened.headers if name == b"mcp-session-id"]
     scope = {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mcp_idp.testing.corpus.asgi_client import AsgiResponse
     from mcp_idp.testing.issuer import Issuer
 
-    Ask = Callable[[Request], Coroutine[Any, Any, AsgiResponse]]
+    SendRequest = Callable[[Request], Coroutine[Any, Any, AsgiResponse]]
 
 _TIMEOUT_SECONDS = 10.0  # a request that is accepted by mistake may open a stream that does not end
 _FRAGMENT = re.compile(rb"[A-Za-z0-9_.:/@=-]{6,}")
@@ -40,14 +40,14 @@ def assert_headers_reflect_nothing(request: Request, response: AsgiResponse, usu
     assert {word for word in recognizable_fragments(request) if word in message and word not in known} == set()
 
 
-async def assert_response(attack: Attack, issuer: Issuer, ask: Ask) -> None:
-    """Asserts that the server behind `ask`, which trusts `issuer`, responds to the row's request as expected."""
-    usual = await ask(call(None, (b"origin", b"http://localhost:6274")))
+async def assert_response(attack: Attack, issuer: Issuer, send_request: SendRequest) -> None:
+    """Asserts that the server, which trusts `issuer`, responds to the row's request as expected."""
+    usual = await send_request(call(None, (b"origin", b"http://localhost:6274")))
     sent = attack.send(issuer)
     request = call(sent) if isinstance(sent, str) else sent
     assert isinstance(request, Request)
     with capture_logs() as lines:
-        response = await asyncio.wait_for(ask(request), _TIMEOUT_SECONDS)
+        response = await asyncio.wait_for(send_request(request), _TIMEOUT_SECONDS)
     challenge_params = challenge(response.headers)
     assert response.status == attack.status, f"responded {response.status}: {lines or response.body[:200]!r}"
     assert (challenge_params if challenge_params is None else challenge_params.get("error", "")) == attack.challenge

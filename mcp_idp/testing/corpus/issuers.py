@@ -25,10 +25,10 @@ class _TwoIssuers(Issuer):
         default_factory=lambda: Issuer(url=OTHER, realm="other", keys=[public_jwk(TWO, kid="one", alg="RS256")])
     )
 
-    async def answer(self, request: httpx.Request) -> httpx.Response:
+    async def respond(self, request: httpx.Request) -> httpx.Response:
         if f"/realms/{self.other.realm}" in request.url.path:
-            return await self.other.answer(request)
-        return await super().answer(request)
+            return await self.other.respond(request)
+        return await super().respond(request)
 
 
 TRUSTED = Stage("two issuers", _TwoIssuers, access={"issuers": {OTHER: {}}}, good=lambda i: i.other.token(key=TWO))
@@ -79,10 +79,10 @@ def _metadata(**members: Any) -> Stage:
 class _KeysAtAnyHost(Issuer):
     """A provider whose keys are served at any host, so that only the requested URL matters."""
 
-    async def answer(self, request: httpx.Request) -> httpx.Response:
+    async def respond(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/keys":
             return httpx.Response(200, stream=httpx.ByteStream(json.dumps({"keys": self.keys}).encode()))
-        return await super().answer(request)
+        return await super().respond(request)
 
 
 PUBLIC = "https://login.example.com/realms/mcp"

@@ -32,7 +32,7 @@ def test_a_scope_is_sufficient_for_what_it_implies() -> None:
 
 
 @pytest.mark.requirement("scopes.hierarchy")
-def test_a_login_asks_for_all_that_is_not_privileged() -> None:
+def test_a_login_requests_all_scopes_that_are_not_privileged() -> None:
     access = load_access(Settings().access_file)
     assert access.login_scopes == ("mcp:tools", "mcp:notes.read", "mcp:notes.write")
     assert access.roles == ("mcp-reader", "mcp-writer", "mcp-admin")

@@ -35,7 +35,7 @@ def _refused(message: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_whoever_may_not_run_it_may_not_run_it_on_any_way(case: Case, era: str, tmp_path: Path) -> None:
+async def test_an_unauthorized_caller_cannot_run_a_component_in_any_way(case: Case, era: str, tmp_path: Path) -> None:
     ran: list[str] = []
     access_file, audit = access_with(tmp_path / "access.yaml", **case.access()), tmp_path / "audit.jsonl"
     async with protected(case.build(ran), access_file=access_file, audit_log=str(audit)) as (calls, issuer):
@@ -70,7 +70,7 @@ async def test_each_transform_of_fastmcp_is_tried() -> None:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.listed], ids=lambda case: case.name)
-async def test_a_name_that_is_not_listed_is_refused_whatever_it_stands_for(case: Case, tmp_path: Path) -> None:
+async def test_an_unlisted_name_is_rejected_even_if_its_component_is_listed(case: Case, tmp_path: Path) -> None:
     ran: list[str] = []
     access_file = access_with(tmp_path / "access.yaml", **LISTED)
     async with protected(case.build(ran), access_file=access_file) as (calls, issuer):
@@ -105,7 +105,7 @@ async def test_the_audit_log_leads_from_the_call_to_what_it_ran(tmp_path: Path) 
     assert (five["target"], "runs" in five) == ("who", False)
 
 
-async def test_a_middleware_that_is_added_later_changes_nothing_that_was_judged(tmp_path: Path) -> None:
+async def test_middleware_added_later_cannot_change_what_was_authorized(tmp_path: Path) -> None:
     ran: list[str] = []
     made = server(ran)
     access_file = access_with(tmp_path / "access.yaml", **LISTED)
@@ -117,7 +117,7 @@ async def test_a_middleware_that_is_added_later_changes_nothing_that_was_judged(
     assert _refused(events(answer)[-1])
 
 
-async def test_what_a_session_makes_of_a_name_is_judged(tmp_path: Path) -> None:
+async def test_the_component_that_a_session_selects_is_authorized(tmp_path: Path) -> None:
     ran: list[str] = []
     made = two_versions(ran)
 
@@ -143,7 +143,7 @@ async def test_what_a_session_makes_of_a_name_is_judged(tmp_path: Path) -> None:
     assert ran == ["wipe"]
 
 
-async def test_a_server_that_is_mounted_later_is_judged_too(tmp_path: Path) -> None:
+async def test_a_server_mounted_later_is_authorized_too(tmp_path: Path) -> None:
     ran: list[str] = []
     made: FastMCP[Any] = FastMCP("main")
     mounted = server(ran, transforms=[search.RegexSearchTransform()])
@@ -196,7 +196,7 @@ async def test_the_cache_of_fastmcp_keeps_people_apart() -> None:
     assert answers == ["4f0c", "other", "4f0c", "4f0c", "4f0c"]
 
 
-async def test_what_fastmcp_serves_by_a_method_of_its_own_is_refused_until_it_is_listed(tmp_path: Path) -> None:
+async def test_custom_methods_are_rejected_unless_listed(tmp_path: Path) -> None:
     blocks = {"tools": {}, "methods": {"their/known": [], "their/admin": ["mcp:admin"]}}
     access_file = access_with(tmp_path / "access.yaml", **blocks)
     async with protected(server([]), access_file=access_file) as (calls, issuer):
@@ -209,7 +209,7 @@ async def test_what_fastmcp_serves_by_a_method_of_its_own_is_refused_until_it_is
     assert answers[2].status_code != 403  # theirs to answer
 
 
-def test_fastmcp_is_imported_by_nobody_who_does_not_use_it() -> None:
+def test_fastmcp_is_not_imported_unless_it_is_used() -> None:
     code = (
         "import sys, mcp_idp, mcp_idp.application, mcp_idp.server, mcp_idp.adapters.server_lookup;"
         "sys.exit('fastmcp' in sys.modules)"

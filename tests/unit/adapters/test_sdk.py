@@ -98,7 +98,7 @@ WAYS: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize("era", ["modern", "legacy"])
 @pytest.mark.parametrize(("method", "params"), WAYS, ids=str)
-async def test_whoever_may_not_run_it_may_not_run_it_on_any_way(
+async def test_an_unauthorized_caller_cannot_run_a_component_in_any_way(
     method: str, params: dict[str, Any], era: str, tmp_path: Path
 ) -> None:
     ran: list[str] = []
@@ -136,7 +136,7 @@ async def test_whoever_may_not_run_it_may_not_run_it_on_any_way(
         ("tools/call ", {"name": "wipe"}),
     ],
 )
-async def test_what_the_access_file_does_not_list_is_refused_once_it_lists_anything(
+async def test_an_unlisted_name_is_rejected_once_the_access_file_lists_anything(
     method: str, params: dict[str, Any], tmp_path: Path
 ) -> None:
     access_file = access_with(tmp_path / "access.yaml", tools={"wipe": ADMIN})

@@ -42,7 +42,7 @@ def test_the_help_names_every_subcommand_and_imports_none() -> None:
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)
-def test_each_help_teaches_by_examples_and_lists_its_exit_codes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_help_has_examples_and_exit_codes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([name, "--help"]) == 0
     output = capsys.readouterr().out
     assert f"Usage: mcp-idp {name}" in output

@@ -31,7 +31,7 @@ INSIDE = "http://keycloak:8080"
 class DynamicIssuer(Issuer):
     """A provider whose metadata follows the Host of the request, like Keycloak in our stack."""
 
-    async def answer(self, request: httpx.Request) -> httpx.Response:
+    async def respond(self, request: httpx.Request) -> httpx.Response:
         at = f"{request.url.scheme}://{request.url.netloc.decode()}"
         self.metadata |= {
             "authorization_endpoint": f"{ISSUER}/auth",
@@ -42,7 +42,7 @@ class DynamicIssuer(Issuer):
             "code_challenge_methods_supported": ["S256"],
             "signed_metadata": "e30.e30.c2ln",
         }
-        return await super().answer(request)
+        return await super().respond(request)
 
 
 @asynccontextmanager
@@ -63,7 +63,7 @@ async def test_the_provider_s_document_is_served_where_old_clients_look(path: st
 
 
 @pytest.mark.requirement("legacy_discovery.mirror")
-async def test_a_page_may_ask_with_mcp_headers() -> None:
+async def test_a_web_page_may_send_mcp_headers() -> None:
     headers = {"origin": "https://example.com", "access-control-request-method": "GET"}
     async with mirroring() as server:
         response = await server.client.options(FORMS[0], headers=headers)
@@ -97,7 +97,7 @@ async def test_the_mirrored_document_names_no_internal_address() -> None:
         {"nested": [{"http://keycloak": 1}]},
     ],
 )
-async def test_a_document_that_would_tell_of_the_inside_is_not_served(hidden: object) -> None:
+async def test_a_document_with_internal_urls_is_not_served(hidden: object) -> None:
     async with mirroring(Issuer(metadata={"note": hidden}), internal_url=f"{INSIDE}/realms/mcp") as server:
         response = await server.client.get(FORMS[0])
     assert response.status_code == 503
@@ -130,7 +130,7 @@ async def test_a_document_of_another_issuer_is_not_served() -> None:
     assert response.status_code == 503
 
 
-async def test_an_unreachable_provider_is_asked_rarely_and_its_last_document_is_served() -> None:
+async def test_an_unreachable_provider_is_queried_rarely_and_its_last_document_is_served() -> None:
     provider = Issuer(down=True)
     async with mirroring(provider) as server:
         unknown = [await server.client.get(FORMS[0]) for _ in range(20)]
@@ -158,7 +158,7 @@ async def test_the_document_is_fetched_once_for_concurrent_requests() -> None:
 
 
 @pytest.mark.parametrize("on", [True, False])
-async def test_the_log_has_one_line_a_minute_and_says_how_many(on: bool) -> None:  # noqa: FBT001 - both
+async def test_the_log_has_one_line_per_minute_with_the_number(on: bool) -> None:  # noqa: FBT001 - both
     headers = {"user-agent": "old\x1b[31m/1.0" + "x" * 1000}
     with capture_logs() as logs:
         async with running(Issuer(), legacy_discovery=on) as server:
@@ -173,7 +173,7 @@ async def test_the_log_has_one_line_a_minute_and_says_how_many(on: bool) -> None
 
 
 @pytest.mark.parametrize("path", FORMS)
-async def test_where_it_is_off_the_answer_says_where_to_look(path: str) -> None:
+async def test_a_disabled_endpoint_returns_the_url_to_use(path: str) -> None:
     async with running() as server:
         response = await server.client.get(path)
     assert response.status_code == 404

@@ -94,7 +94,7 @@ def test_an_address_is_a_network_of_64_bits_or_one_of_ipv4(hosts: tuple[str, str
     assert crowd.gone == (["c"] if group else ["a"])
 
 
-def test_strangers_over_their_part_go_before_one_user_who_holds_more() -> None:
+def test_unknown_addresses_over_their_share_lose_connections_before_a_larger_user() -> None:
     crowd = Crowd(16)
     crowd.come("ABCDEFGHIJ", "192.0.2.1", "ada")
     crowd.come("abcdef", "192.0.2.2")
@@ -208,7 +208,7 @@ def test_one_that_serves_an_authenticated_request_only_loses_what_waits_behind_i
     assert (crowd.gone, a.waiting, len(crowd.all), crowd.all.waiting) == (["a"], 0, 2, 200)
 
 
-def test_over_the_bound_the_connection_goes_that_reads_least_of_whom_reads_least() -> None:
+def test_over_the_limit_the_largest_holder_loses_its_connection_with_most_unread_bytes() -> None:
     crowd = Crowd(9, most_unsent=1000)
     a, b = crowd.come("ab", "192.0.2.1", "ada")
     (c,) = crowd.come("c", "192.0.2.2", "bob")

@@ -20,7 +20,7 @@ from tests.support.memory_floods import (
     Target,
     calls_whose_clients_leave,
     responses_that_are_not_read,
-    sessions_that_begin_with_much,
+    sessions_with_large_initialize,
 )
 from tests.support.raw_http import Connection, RawResponse
 
@@ -57,26 +57,26 @@ class Whole:
     def connect(self) -> Connection:
         return Connection(self.address)
 
-    def ask(self, request: Request) -> RawResponse:
+    def send(self, request: Request) -> RawResponse:
         with closing(self.connect()) as connection:
-            return connection.send(written(request)).answer()
+            return connection.send(written(request)).read_response()
 
     def session(self) -> bytes:
-        opened = self.ask(call(self.one, body=INITIALIZE).but(headers=legacy(self.one)))
+        opened = self.send(call(self.one, body=INITIALIZE).but(headers=legacy(self.one)))
         return opened.headers["mcp-session-id"].encode()
 
     def at_once(self, requests: list[Request]) -> list[int]:
         """Sends the requests concurrently; returns their statuses."""
         statuses: list[int] = []
-        threads = [threading.Thread(target=lambda r=r: statuses.append(self.ask(r).status)) for r in requests]
+        threads = [threading.Thread(target=lambda r=r: statuses.append(self.send(r).status)) for r in requests]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         return statuses
 
-    def assert_serves_the_other(self) -> None:
-        response = self.ask(call(self.other))
+    def assert_serves_other_user(self) -> None:
+        response = self.send(call(self.other))
         assert (response.status, b"7b1d" in response.body) == (200, True)
 
 
@@ -177,21 +177,21 @@ def requests(server: Whole, body: bytes) -> list[Request]:
 @pytest.mark.parametrize("shape", REJECTED)
 def test_a_message_of_too_many_values_is_rejected_before_they_are_built(server: Whole, shape: str) -> None:
     for request in requests(server, message(REJECTED[shape]())):
-        response = server.ask(request)
+        response = server.send(request)
         assert response.status == 413
         assert "retry-after" not in response.headers
         assert re.search(r"50000 JSON values .*128 levels", json.loads(response.body)["error_description"])
-    server.assert_serves_the_other()
+    server.assert_serves_other_user()
 
 
 @pytest.mark.parametrize("shape", PASSED)
 def test_the_largest_messages_of_one_login_pass_and_eight_at_once_fit(server: Whole, shape: str) -> None:
     for request in requests(server, message(PASSED[shape]())):
-        assert server.ask(request).status == 200
+        assert server.send(request).status == 200
         statuses = server.at_once([request] * 8)
         assert set(statuses) <= {200, 429}
         assert 200 in statuses
-    server.assert_serves_the_other()
+    server.assert_serves_other_user()
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def test_thousands_of_half_heads_fit(server: Whole, connections: int, start: byt
             connection = stack.enter_context(closing(server.connect()))
             with suppress(ConnectionError):
                 connection.send(b"POST /mcp HTTP/1.1\r\nHost: localhost:3000\r\n", start)
-        server.assert_serves_the_other()
+        server.assert_serves_other_user()
 
 
 @pytest.mark.usefixtures("many_files")
@@ -238,7 +238,7 @@ def test_half_bodies_of_one_login_fit(server: Whole, token: str, connections: in
             connection = stack.enter_context(closing(server.connect()))
             with suppress(ConnectionError):
                 connection.send(written(request, length=BODY))
-        server.assert_serves_the_other()
+        server.assert_serves_other_user()
 
 
 @pytest.mark.usefixtures("many_files")
@@ -251,20 +251,20 @@ def test_unfinished_calls_of_one_login_fit() -> None:
             connection = stack.enter_context(closing(server.connect()))
             with suppress(ConnectionError):
                 connection.send(written(request.but(headers=headers)))
-        server.assert_serves_the_other()
+        server.assert_serves_other_user()
         assert server.peak < MOST_MIB
 
 
 @pytest.mark.usefixtures("many_files")
 @pytest.mark.parametrize(
     "flood",
-    [calls_whose_clients_leave, responses_that_are_not_read, sessions_that_begin_with_much],
+    [calls_whose_clients_leave, responses_that_are_not_read, sessions_with_large_initialize],
     ids=lambda flood: flood.__name__,
 )
 def test_clients_that_leave_or_do_not_read_fit_into_the_memory(flood: Callable[[Target], None]) -> None:
     with whole() as server:
         flood(Target(server.address, b"localhost:3000", server.one, server.other))
-        server.assert_serves_the_other()
+        server.assert_serves_other_user()
         assert server.peak < MOST_MIB
 
 
@@ -273,4 +273,4 @@ def test_more_connections_than_the_open_file_limit_end_nothing() -> None:
         for _ in range(500):
             with suppress(OSError):
                 stack.enter_context(closing(server.connect())).send(b"G")
-        server.assert_serves_the_other()
+        server.assert_serves_other_user()

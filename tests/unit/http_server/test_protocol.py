@@ -61,10 +61,10 @@ def test_a_head_of_exactly_the_bound_passes_and_one_byte_more_is_answered_431_an
         for size in (LIMITS.header_bytes, LIMITS.header_bytes):
             head = head_of(size)
             connection.send(*(head[i : i + piece] for i in range(0, size, piece)))
-            assert connection.answer().status == 200
+            assert connection.read_response().status == 200
         head = head_of(LIMITS.header_bytes + 1, b"/over")
         connection.send(*(head[i : i + piece] for i in range(0, len(head), piece)))
-        response = connection.answer()
+        response = connection.read_response()
         assert connection.rest() == b""
     assert response.status == 431
     assert response.headers["connection"] == "close"
@@ -101,7 +101,7 @@ def test_a_declared_body_of_exactly_the_bound_passes_and_one_byte_more_is_answer
     bound = LIMITS.body_bytes
     assert server.once(POST + b"Content-Length: %d\r\n\r\n" % bound + b"b" * bound).body == b"POST /next 65536"
     with server.connect() as connection:
-        response = connection.send(POST + b"Content-Length: %d\r\n\r\n" % (bound + 1)).answer()
+        response = connection.send(POST + b"Content-Length: %d\r\n\r\n" % (bound + 1)).read_response()
         assert connection.rest() == b""
     assert response.status == 413
     assert server.app.seen == ["/next"]
@@ -112,7 +112,7 @@ def test_a_chunked_body_of_exactly_the_bound_passes_and_one_byte_more_is_answere
     chunks = b"1000\r\n" + b"b" * 0x1000 + b"\r\n"
     assert server.once(CHUNKED + chunks * 16 + b"0\r\n\r\n").body == b"POST /next 65536"
     with server.connect() as connection:
-        assert connection.send(CHUNKED + chunks * 16 + b"1\r\nb\r\n").answer().status == 413
+        assert connection.send(CHUNKED + chunks * 16 + b"1\r\nb\r\n").read_response().status == 413
         assert connection.rest() == b""
     assert server.app.ended.wait(5)
 
@@ -121,7 +121,7 @@ def test_a_chunked_body_of_exactly_the_bound_passes_and_one_byte_more_is_answere
 def test_a_chunked_body_is_bounded_even_after_its_request_was_answered(server: Served) -> None:
     with server.connect() as connection:
         connection.send(CHUNKED.replace(b"/next", b"/unread"))
-        assert connection.answer().status == 401
+        assert connection.read_response().status == 401
         assert connection.drip(b"1000\r\n" + b"b" * 0x1000 + b"\r\n", times=100)
 
 
@@ -131,7 +131,7 @@ def test_chunk_extensions_and_trailers_are_bounded_like_headers(server: Served, 
     assert server.once(CHUNKED + b"1;x=1\r\nb\r\n0\r\nX: 1\r\n\r\n").status == 200
     with server.connect() as connection:
         connection.send(CHUNKED, start, b"a" * (3 * LIMITS.header_bytes))
-        assert connection.answer().status == 413
+        assert connection.read_response().status == 413
         assert connection.rest() == b""
 
 
@@ -152,7 +152,7 @@ def test_a_client_that_sends_all_before_it_reads_still_reads_the_413(server: Ser
     size = 8 * 1024 * 1024
     with server.connect() as connection:
         connection.send(POST + b"Content-Length: %d\r\n\r\n" % size, b"b" * size)
-        assert connection.answer().status == 413
+        assert connection.read_response().status == 413
         assert connection.rest() == b""
 
 
@@ -161,7 +161,7 @@ def test_a_client_that_sends_all_before_it_reads_still_reads_the_413(server: Ser
 def test_a_rejected_client_is_not_read_from_for_ever(seconds: float, size: int) -> None:
     limits = HttpLimits(linger_seconds=seconds, linger_bytes=size)
     with served(limits) as server, server.connect() as connection:
-        assert connection.send(b"nonsense\r\n\r\n").answer().status == 400
+        assert connection.send(b"nonsense\r\n\r\n").read_response().status == 400
         assert connection.rest() == b""
         assert connection.is_reset_under(b"x" * 1000)
 
@@ -172,7 +172,7 @@ def test_a_rejected_client_is_not_read_from_for_ever(seconds: float, size: int) 
 @pytest.mark.requirement("http.header_count")
 def test_more_than_a_hundred_headers_are_rejected_before_their_head_ends(server: Served) -> None:
     with server.connect() as connection:
-        assert connection.send(GET + b"x: y\r\n" * 1000).answer().status == 431
+        assert connection.send(GET + b"x: y\r\n" * 1000).read_response().status == 431
         assert connection.rest() == b""
 
 
@@ -182,31 +182,31 @@ def test_over_the_bound_the_oldest_connection_gets_503_and_a_request_on_a_new_on
         halves = [stack.enter_context(server.connect()).send(GET) for _ in range(8)]
         for _ in range(3):
             assert server.once(GET + b"\r\n").status == 200
-        response = halves[0].answer()
+        response = halves[0].read_response()
         assert (response.status, response.headers["retry-after"]) == (503, "1")
         assert json.loads(response.body)["error"] == "server_full"
         assert halves[0].rest() == b""
-        assert halves[7].send(b"\r\n").answer().status == 200
+        assert halves[7].send(b"\r\n").read_response().status == 200
 
 
 @pytest.mark.requirement("http.connections")
 def test_an_authenticated_connection_stays_and_is_closed_last_when_it_is_idle() -> None:
     with served(HttpLimits(connections=4)) as server, ExitStack() as stack:
         known, busy = (stack.enter_context(server.connect()) for _ in range(2))
-        assert known.send(GET.replace(b"/ ", b"/known ") + b"\r\n").answer().status == 200
+        assert known.send(GET.replace(b"/ ", b"/known ") + b"\r\n").read_response().status == 200
         busy.send(GET.replace(b"/ ", b"/known/wait ") + b"\r\n")
         while not server.app.pauses:
-            assert known.send(GET + b"\r\n").answer().status == 200
+            assert known.send(GET + b"\r\n").read_response().status == 200
         for _ in range(20):
             stack.enter_context(server.connect()).send(GET)
         assert server.once(GET + b"\r\n").status == 200
-        assert known.send(GET + b"\r\n").answer().status == 200
+        assert known.send(GET + b"\r\n").read_response().status == 200
         for _ in range(3):
             other = stack.enter_context(server.connect())
-            assert other.send(GET.replace(b"/ ", b"/known ") + b"\r\n").answer().status == 200
-        assert known.answer().status == 503
-        assert other.send(b"GET /release HTTP/1.1\r\n" + HOST + b"\r\n").answer().status == 200
-        assert busy.answer().status == 200
+            assert other.send(GET.replace(b"/ ", b"/known ") + b"\r\n").read_response().status == 200
+        assert known.read_response().status == 503
+        assert other.send(b"GET /release HTTP/1.1\r\n" + HOST + b"\r\n").read_response().status == 200
+        assert busy.read_response().status == 200
 
 
 @pytest.mark.requirement("http.pending_bytes")
@@ -228,7 +228,7 @@ def test_over_the_bound_the_connections_go_in_which_most_waits(start: bytes) -> 
         connections = [stack.enter_context(server.connect()).send(start) for _ in range(40)]
         for _ in range(3):
             assert server.once(GET + b"\r\n").status == 200
-        assert slow.send(b"\r\n").answer().status == 200
+        assert slow.send(b"\r\n").read_response().status == 200
         server.once(b"GET /release HTTP/1.1\r\n" + HOST + b"\r\n")
         assert sum(connection.has_ended() for connection in connections) >= 25
 
@@ -241,15 +241,15 @@ def test_an_accepted_or_answered_request_is_no_longer_pending(path: bytes) -> No
         for _ in range(5):
             connection.send(head + b"Content-Length: 300000\r\n\r\n" + b"b" * 1000)
             if path == b"/unread":
-                assert connection.answer().status == 401
+                assert connection.read_response().status == 401
                 connection.send(b"b" * 299_000)
             else:
                 assert server.once(GET + b"\r\n").status == 200  # the application was called by then
-                assert connection.send(b"b" * 299_000).answer().body == b"POST /known 300000"
+                assert connection.send(b"b" * 299_000).read_response().body == b"POST /known 300000"
         with server.connect() as other:
             other.send(GET + b"x: " + b"a" * 30_000)
             assert server.once(GET + b"\r\n").status == 200
-            assert other.send(b"\r\n\r\n").answer().status == 200
+            assert other.send(b"\r\n\r\n").read_response().status == 200
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_over_the_bound_a_request_that_is_served_is_still_answered(behind: bytes
         for _ in range(3):
             assert server.once(GET + b"\r\n").status == 200
         server.once(b"GET /release HTTP/1.1\r\n" + HOST + b"\r\n")
-        assert connection.answer().body == b"GET /known/wait 0"
+        assert connection.read_response().body == b"GET /known/wait 0"
         assert connection.rest() == b""
 
 
@@ -301,7 +301,7 @@ def test_a_client_that_reads_slowly_is_not_cut_off() -> None:
         for _ in range(32):
             assert len(connection.read(LARGE // 32)) == LARGE // 32
             assert not connection.is_reset_unread(30)  # in all this takes longer than may pass without reading
-        assert connection.send(GET + b"\r\n").answer().status == 200
+        assert connection.send(GET + b"\r\n").read_response().status == 200
 
 
 def test_over_the_bound_those_who_read_nothing_go_and_others_read_on() -> None:
@@ -312,7 +312,7 @@ def test_over_the_bound_those_who_read_nothing_go_and_others_read_on() -> None:
         unread = [stack.enter_context(server.connect(receive_bytes=4096)).send(large * 2) for _ in range(12)]
         while sum(connection.is_reset_unread(0) for connection in unread) < 2:
             assert server.once(GET + b"\r\n").status == 200
-        assert len(other.answer().body) == LARGE
+        assert len(other.read_response().body) == LARGE
 
 
 # ---- time
@@ -339,7 +339,7 @@ def test_a_request_that_is_not_complete_in_time_ends_the_connection_however_it_d
     with hasty.connect() as connection:
         connection.send(start)
         if start.count(b"\r\n\r\n") and b"/next" not in start:
-            connection.answer()
+            connection.read_response()
         assert connection.drip(drip, times=500)
 
 
@@ -350,7 +350,7 @@ def test_the_time_for_a_head_does_not_end_a_request_that_is_being_answered(hasty
         assert idle.rest() == b""
         other.close()
         assert hasty.once(b"GET /release HTTP/1.1\r\n" + HOST + b"\r\n").status == 200
-        assert patient.answer().body == b"GET /wait 0"
+        assert patient.read_response().body == b"GET /wait 0"
         assert patient.rest() == b""
 
 
@@ -360,10 +360,10 @@ def test_a_slow_head_that_was_complete_in_time_leaves_no_deadline_behind(hasty: 
         request = GET + b"\r\n"
         for piece in (b"GET /", b" HTTP/1.1\r\n", HOST):
             assert not connection.drip(piece, times=1)
-        assert connection.send(b"\r\n").answer().status == 200
+        assert connection.send(b"\r\n").read_response().status == 200
         with hasty.connect() as idle:
             assert idle.rest() == b""
-        assert connection.send(request).answer().status == 200
+        assert connection.send(request).read_response().status == 200
 
 
 @pytest.mark.requirement("http.request_time")
@@ -376,7 +376,7 @@ def test_a_body_that_waits_for_the_application_is_not_late(hasty: Served) -> Non
         assert idle.rest() == b""
         hasty.once(b"GET /release HTTP/1.1\r\n" + HOST + b"\r\n")
         sending.join()
-        assert client.answer().body == b"POST /wait 3000000"
+        assert client.read_response().body == b"POST /wait 3000000"
 
 
 # ---- where a request begins and ends
@@ -425,7 +425,7 @@ def test_a_request_whose_end_can_be_read_in_two_ways_is_answered_400_and_nothing
     server: Served, request_: bytes
 ) -> None:
     with server.connect() as connection:
-        response = connection.send(request_ + SMUGGLED).answer()
+        response = connection.send(request_ + SMUGGLED).read_response()
         assert connection.rest() == b""
     assert response.status == 400
     assert json.loads(response.body)["error"] == "invalid_request"
@@ -448,7 +448,7 @@ def test_a_request_whose_end_can_be_read_in_two_ways_is_answered_400_and_nothing
 )
 def test_the_only_transfer_coding_is_chunked_and_only_in_http_1_1(server: Served, request_: bytes, status: int) -> None:
     with server.connect() as connection:
-        assert connection.send(request_ + SMUGGLED).answer().status == status
+        assert connection.send(request_ + SMUGGLED).read_response().status == status
         assert connection.rest() == b""
     assert server.app.seen == []
 
@@ -502,7 +502,7 @@ def test_a_request_target_is_a_path_or_names_our_host(
 )
 def test_other_versions_and_protocols_are_rejected_and_closed(server: Served, request_: bytes, status: int) -> None:
     with server.connect() as connection:
-        assert connection.send(request_).answer().status == status
+        assert connection.send(request_).read_response().status == status
         assert connection.rest() == b""
     assert server.app.seen == []
 
@@ -527,8 +527,8 @@ def test_an_upgrade_is_ignored_and_its_body_stays_a_body(
     with server.connect() as connection:
         connection.send(*((request[i : i + 1] for i in range(len(request))) if split else (request,)))
         length = {b"Con": 0, b"Tra": 41}.get(body[:3], 0) if b"50" not in body else 50
-        assert connection.answer().body == b"POST /next %d" % length
-        assert connection.answer().body == b"GET / 0"
+        assert connection.read_response().body == b"POST /next %d" % length
+        assert connection.read_response().body == b"GET / 0"
     assert server.app.seen == ["/next", "/"]
 
 
@@ -539,7 +539,7 @@ def test_the_body_of_an_upgrade_is_bounded_too(server: Served) -> None:
         connection.send(
             POST + b"Connection: Upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 17
         )
-        assert connection.answer().status == 413
+        assert connection.read_response().status == 413
 
 
 # ---- order
@@ -552,9 +552,9 @@ def test_pipelined_requests_are_answered_in_order_and_handled_one_by_one(server:
             GET + b"\r\n" + POST + b"Content-Length: 3\r\n\r\nabc" + CHUNKED + b"2\r\nde\r\n0\r\n\r\n",
             GET + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n" + SMUGGLED,
         )
-        bodies = [connection.answer().body for _ in range(3)]
+        bodies = [connection.read_response().body for _ in range(3)]
         assert bodies == [b"GET / 0", b"POST /next 3", b"POST /next 2"]
-        assert connection.answer().status == 400
+        assert connection.read_response().status == 400
         assert connection.rest() == b""
 
 
@@ -565,10 +565,10 @@ def test_pipelined_requests_are_answered_in_order_and_handled_one_by_one(server:
 def test_a_rejection_waits_for_the_responses_before_it(server: Served, bad: bytes) -> None:
     with server.connect() as connection, server.connect() as idle:
         connection.send(GET.replace(b"/ ", b"/wait ") + b"\r\n" + bad)
-        assert idle.send(GET + b"\r\n").answer().status == 200
-        assert idle.send(b"GET /release HTTP/1.1\r\n" + HOST + b"\r\n").answer().status == 200
-        assert connection.answer().body == b"GET /wait 0"
-        assert connection.answer().status in {400, 431}
+        assert idle.send(GET + b"\r\n").read_response().status == 200
+        assert idle.send(b"GET /release HTTP/1.1\r\n" + HOST + b"\r\n").read_response().status == 200
+        assert connection.read_response().body == b"GET /wait 0"
+        assert connection.read_response().status in {400, 431}
         assert connection.rest() == b""
     assert "/next" not in server.app.seen
 
@@ -608,12 +608,12 @@ def test_a_connection_ends_after_a_request_with_expect_100_continue(server: Serv
         connection.send(POST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         assert connection.line() == b"HTTP/1.1 100 Continue\r\n"
         assert connection.line() == b"\r\n"
-        response = connection.send(b"ab").answer()
+        response = connection.send(b"ab").read_response()
         assert (response.body, response.headers["connection"]) == (b"POST /next 2", "close")
         assert connection.rest() == b""
     with server.connect() as connection:
         connection.send(POST.replace(b"/next", b"/unread") + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
-        assert connection.answer().status == 401
+        assert connection.read_response().status == 401
         assert connection.rest() == b""
 
 
@@ -621,11 +621,11 @@ def test_a_connection_ends_after_a_request_with_expect_100_continue(server: Serv
 def test_ordinary_requests_share_one_connection_in_every_form(server: Served) -> None:
     with server.connect() as connection:
         for _ in range(3):
-            assert connection.send(GET + b"Accept: a\tb\r\nName: \xc3\xa9\r\n\r\n").answer().body == b"GET / 0"
-            assert connection.send(b"\r\n" + POST + b"Content-Length: 3\r\n\r\n", b"abc").answer().status == 200
-            assert connection.send(CHUNKED, b"3;a=b\r\nab", b"c\r\n0\r\n\r\n").answer().body == b"POST /next 3"
+            assert connection.send(GET + b"Accept: a\tb\r\nName: \xc3\xa9\r\n\r\n").read_response().body == b"GET / 0"
+            assert connection.send(b"\r\n" + POST + b"Content-Length: 3\r\n\r\n", b"abc").read_response().status == 200
+            assert connection.send(CHUNKED, b"3;a=b\r\nab", b"c\r\n0\r\n\r\n").read_response().body == b"POST /next 3"
             request = b"GET /a%20b?c HTTP/1.1\r\n" + HOST + b"\r\n"
-            response = connection.send(*(request[i : i + 1] for i in range(len(request)))).answer()
+            response = connection.send(*(request[i : i + 1] for i in range(len(request)))).read_response()
             assert response.body == b"GET /a%20b?c 0"
             assert "connection" not in response.headers
 
@@ -635,7 +635,7 @@ def test_ordinary_requests_share_one_connection_in_every_form(server: Served) ->
 def test_a_request_that_wants_the_end_gets_it_and_nothing_after_it_runs(server: Served, head: bytes) -> None:
     with ExitStack() as stack:
         connection = stack.enter_context(server.connect())
-        response = connection.send(head + SMUGGLED).answer()
+        response = connection.send(head + SMUGGLED).read_response()
         assert (response.status, response.headers["connection"]) == (200, "close")
         assert connection.rest() == b""
     assert server.app.seen == ["/"]

@@ -76,7 +76,7 @@ def test_a_signal_ends_open_event_streams_well_and_the_process_with_0(number: in
         with closing(Connection(address)) as stream, closing(Connection(address)) as idle:
             assert stream.send(get(b"/events", b"Accept: text/event-stream")).head().status == 200
             assert stream.line() == b"9\r\n"
-            assert idle.send(get(b"/who")).answer().status == 200
+            assert idle.send(get(b"/who")).read_response().status == 200
             server.signal(number)
             assert stream.rest() == b"data: 1\n\n\r\n0\r\n\r\n"
             assert idle.rest() == b""
@@ -92,12 +92,12 @@ def test_a_request_being_answered_when_the_signal_comes_is_answered() -> None:
             busy.send(get(b"/wait"))
             assert server.stdout.readline() == "waiting\n"
             busy.send(get(b"/who"))
-            assert idle.send(get(b"/who")).answer().status == 200
+            assert idle.send(get(b"/who")).read_response().status == 200
             server.signal(signal.SIGTERM)
             assert idle.rest() == b""
             server.stdin.write("go on\n")
             server.stdin.flush()
-            response = busy.answer()
+            response = busy.read_response()
             assert (response.body, response.headers["connection"]) == (b"done", "close")
             assert busy.rest() == b""
         assert server.end()[0] == 0
@@ -132,7 +132,7 @@ def test_a_second_signal_ends_the_process_at_once_with_1(fault: str) -> None:
     with running("127.0.0.1", 0, fault) as server:
         address = server.ready()
         with closing(Connection(address)) as busy, closing(Connection(address)) as idle:
-            assert idle.send(get(b"/who")).answer().status == 200
+            assert idle.send(get(b"/who")).read_response().status == 200
             if not fault:
                 busy.send(get(b"/wait"))
                 assert server.stdout.readline() == "waiting\n"
@@ -212,7 +212,7 @@ def test_a_host_may_be_an_ipv6_address_in_brackets_and_the_log_says_where() -> N
     with running("[::1]") as server:
         address = server.ready()
         with closing(Connection(address)) as connection:
-            assert connection.send(get(b"/who")).answer().body == b"http ::1"
+            assert connection.send(get(b"/who")).read_response().body == b"http ::1"
         server.signal(signal.SIGTERM)
         status, log = server.end()
     assert status == 0
@@ -230,4 +230,4 @@ def test_an_application_that_does_not_start_ends_the_process_with_3() -> None:
 def test_forwarded_headers_are_accepted_from_trusted_proxies_only(proxies: tuple[str, ...], who: bytes) -> None:
     with running("127.0.0.1", 0, "", *proxies) as server, closing(Connection(server.ready())) as connection:
         connection.send(get(b"/who", b"X-Forwarded-For: 192.0.2.7", b"X-Forwarded-Proto: https"))
-        assert connection.answer().body == who
+        assert connection.read_response().body == who

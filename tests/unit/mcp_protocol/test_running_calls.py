@@ -63,7 +63,7 @@ def holding(monkeypatch: pytest.MonkeyPatch) -> Iterator[Holding]:
         return await state.hold()
 
     @tool(title="Hold and tell")
-    async def hold_and_tell(ctx: Context, text: str = "") -> str:
+    async def hold_and_report(ctx: Context, text: str = "") -> str:
         """Hold a text, where one could tell something."""
         return await state.hold()
 
@@ -74,7 +74,7 @@ def holding(monkeypatch: pytest.MonkeyPatch) -> Iterator[Holding]:
         state.thread_go.wait(30)
         return "done"
 
-    for function in (hold, hold_and_tell, hold_in_thread):
+    for function in (hold, hold_and_report, hold_in_thread):
         monkeypatch.setattr(tools, function.__name__, function, raising=False)
     yield state
     state.thread_go.set()
@@ -116,9 +116,9 @@ IN_EVERY_WAY = pytest.mark.parametrize(
     [
         (in_session, "hold"),
         (in_session_stream, "hold"),
-        (in_session, "hold_and_tell"),
+        (in_session, "hold_and_report"),
         (modern, "hold"),
-        (modern, "hold_and_tell"),
+        (modern, "hold_and_report"),
     ],
     ids=["session", "stream", "session, telling", "modern", "modern, telling"],
 )
@@ -126,7 +126,7 @@ IN_EVERY_WAY = pytest.mark.parametrize(
 
 async def test_a_call_in_a_session_is_counted_until_it_ends_after_its_client_has_left(holding: Holding) -> None:
     async with running(max_memory=DEFAULT_MAX_MEMORY) as server:
-        left = asyncio.ensure_future(in_session(server, "ada", "hold_and_tell", "a" * MIB))
+        left = asyncio.ensure_future(in_session(server, "ada", "hold_and_report", "a" * MIB))
         await holding.started.acquire()
         held = await percent(server)
         left.cancel()
@@ -139,17 +139,17 @@ async def test_a_call_in_a_session_is_counted_until_it_ends_after_its_client_has
         assert holding.cancelled == 0
 
 
-async def test_calls_that_nobody_waits_for_make_room_for_others(holding: Holding) -> None:
+async def test_calls_of_disconnected_clients_are_cancelled_for_other_users(holding: Holding) -> None:
     async with running(max_memory=DEFAULT_MAX_MEMORY) as server:
         for _ in range(12):
-            left = asyncio.ensure_future(in_session(server, "greedy", "hold_and_tell", "a" * MIB))
+            left = asyncio.ensure_future(in_session(server, "greedy", "hold_and_report", "a" * MIB))
             await holding.started.acquire()
             left.cancel()
             with suppress(asyncio.CancelledError):
                 await left
-        refused = await in_session(server, "greedy", "hold_and_tell", "a" * MIB)
+        refused = await in_session(server, "greedy", "hold_and_report", "a" * MIB)
         assert (refused.status_code, refused.json()["error"]) == (429, "too_many_requests")
-        other = asyncio.ensure_future(in_session(server, "other", "hold_and_tell", "a" * (2 * MIB)))
+        other = asyncio.ensure_future(in_session(server, "other", "hold_and_report", "a" * (2 * MIB)))
         await holding.started.acquire()
         assert holding.cancelled == 2
         holding.go.set()
@@ -158,7 +158,7 @@ async def test_calls_that_nobody_waits_for_make_room_for_others(holding: Holding
 
 @pytest.mark.parametrize("seconds", [0, 60])
 @IN_EVERY_WAY
-async def test_who_holds_most_loses_the_newest_calls_and_is_told_why(
+async def test_the_largest_users_newest_calls_are_cancelled_with_an_error(
     holding: Holding, call: Any, name: str, seconds: int
 ) -> None:
     async with running(max_memory=DEFAULT_MAX_MEMORY, tool_timeout=seconds) as server:
@@ -179,9 +179,7 @@ async def test_who_holds_most_loses_the_newest_calls_and_is_told_why(
 
 
 @IN_EVERY_WAY
-async def test_a_tool_that_does_not_end_is_cancelled_and_the_client_is_told(
-    holding: Holding, call: Any, name: str
-) -> None:
+async def test_a_tool_that_does_not_end_is_cancelled_with_an_error(holding: Holding, call: Any, name: str) -> None:
     async with running(tool_timeout=0.05, max_memory=DEFAULT_MAX_MEMORY) as server:
         error = events(await call(server, "ada", name, "a"))[-1]["error"]
         assert error["code"] == REQUEST_TIMEOUT
@@ -192,9 +190,7 @@ async def test_a_tool_that_does_not_end_is_cancelled_and_the_client_is_told(
 
 
 @pytest.mark.parametrize("call", [in_session, in_session_stream, modern])
-async def test_a_tool_in_a_thread_is_answered_for_in_time_and_counted_until_it_ends(
-    holding: Holding, call: Any
-) -> None:
+async def test_a_tool_in_a_thread_times_out_and_is_counted_until_it_ends(holding: Holding, call: Any) -> None:
     async with running(tool_timeout=0.05, max_memory=DEFAULT_MAX_MEMORY) as server:
         response = await call(server, "ada", "hold_in_thread", "a" * MIB)
         assert events(response)[-1]["error"]["code"] == REQUEST_TIMEOUT

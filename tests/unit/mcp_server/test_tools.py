@@ -122,7 +122,7 @@ async def test_in_one_session_each_request_is_its_own_token_s() -> None:
 @pytest.mark.requirement("sessions.owner")
 @pytest.mark.parametrize("change", [{"sub": "other"}, {"azp": "other"}, {"sub": ...}])
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
-async def test_a_session_does_not_exist_for_anybody_else(change: dict[str, Any], method: str) -> None:
+async def test_a_session_does_not_exist_for_other_users(change: dict[str, Any], method: str) -> None:
     async with running() as server:
         headers = await initialized(server, server.issuer.token())
         unauthenticated = {**headers, "authorization": f"Bearer {server.issuer.token(**change)}"}
@@ -133,7 +133,7 @@ async def test_a_session_does_not_exist_for_anybody_else(change: dict[str, Any],
 
 
 @pytest.mark.requirement("tools.annotations")
-async def test_every_tool_says_what_it_is_and_does() -> None:
+async def test_every_tool_has_a_title_and_a_description() -> None:
     server: MCPServer[Any] = MCPServer("t")
     register(server, tools, ScopeRequirements(load_access(Settings().access_file)))
     listed = await server.list_tools()
@@ -165,7 +165,7 @@ async def test_a_function_marked_as_a_tool_is_served_and_others_are_not() -> Non
 
 
 @pytest.mark.requirement("tools.sdk_token")
-async def test_the_sdk_knows_who_calls_but_has_no_token_to_pass_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_sdk_knows_the_caller_but_not_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
     @tool(title="Look")

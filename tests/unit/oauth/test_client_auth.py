@@ -206,7 +206,7 @@ def test_a_key_that_cannot_work_stops_the_start_in_one_line(tmp_path: Path, cont
         ClientSigningKey.from_pem(content)
 
 
-def test_a_missing_key_file_is_no_error_where_no_provider_is_asked() -> None:
+def test_a_missing_key_file_is_no_error_without_requests_to_the_provider() -> None:
     settings = load_settings({"OAUTH_CLIENT_AUTH": "private_key_jwt", "OAUTH_CLIENT_KEY_FILE": "/nowhere"})
     assert (settings.client_key, settings.has_client_credentials) == (None, False)
 

@@ -279,7 +279,7 @@ async def test_a_token_that_expires_during_an_exchange_gets_no_exchanged_token(
     assert "has expired" in _text(response)
 
 
-async def test_the_provider_is_asked_once_for_concurrent_exchanges_of_one_token(
+async def test_concurrent_exchanges_of_one_token_send_one_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with _running(tmp_path, monkeypatch) as server:

@@ -30,7 +30,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-async def test_each_decision_is_a_line_that_says_who_what_and_why(tmp_path: Path) -> None:
+async def test_each_decision_is_one_line_with_user_target_and_reason(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     async with running(audit_log=str(path)) as server:
         token = server.issuer.token(mcp_roles=["mcp-writer"])
@@ -119,7 +119,7 @@ async def test_an_audit_log_that_cannot_be_written_is_named_by_readyz_until_it_c
     assert (line["decision"], line["lost"], line["subject"]) == ("resumed", 6, None)
 
 
-async def test_readyz_of_the_server_says_that_nothing_can_be_written() -> None:
+async def test_readyz_reports_that_the_audit_log_cannot_be_written() -> None:
     async with running(audit_log="/dev/full") as server:
         ready = await server.client.get("/readyz")
         await server.call("greet", server.issuer.token(), {"name": "Ada"})
@@ -143,7 +143,7 @@ _UNAUTHENTICATED: list[dict[str, str]] = [
 ]
 
 
-async def test_whoever_is_not_logged_in_cannot_fill_a_log(tmp_path: Path) -> None:
+async def test_unauthenticated_clients_cannot_fill_a_log(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     with capture_logs() as lines:
         async with running(audit_log=str(path)) as server:
@@ -172,7 +172,7 @@ async def test_whoever_is_not_logged_in_cannot_fill_a_log(tmp_path: Path) -> Non
     ]
 
 
-async def test_refusals_of_somebody_are_all_recorded(tmp_path: Path) -> None:
+async def test_every_rejection_of_an_authenticated_user_is_recorded(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     async with running(audit_log=str(path)) as server:
         token = server.issuer.token(mcp_roles=["mcp-writer"])
@@ -182,7 +182,7 @@ async def test_refusals_of_somebody_are_all_recorded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("headers", _UNAUTHENTICATED, ids=str)
-async def test_without_an_audit_log_the_answer_to_nobody_stays_the_same(headers: dict[str, str]) -> None:
+async def test_an_audit_log_does_not_change_the_response_to_an_unauthenticated_request(headers: dict[str, str]) -> None:
     statuses = []
     for audit_log in ("", "/dev/full"):
         async with running(audit_log=audit_log) as server:

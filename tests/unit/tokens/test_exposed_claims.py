@@ -9,7 +9,7 @@ import pytest
 from mcp_idp.auth.context import current_principal
 from mcp_idp.mcp_protocol.registry import tool
 from mcp_idp.principal import Principal
-from mcp_idp.testing.introspecting_issuer import MODE, vouching
+from mcp_idp.testing.introspecting_issuer import MODE, always_active
 from mcp_idp.tokens.claims import select_exposed_claims
 from mcp_server import tools
 from tests.support.access_files import access_file
@@ -60,7 +60,7 @@ async def test_without_the_list_there_are_none() -> None:
 
 
 async def test_with_introspection_the_response_counts_and_omitted_members_come_from_the_token(tmp_path: Path) -> None:
-    provider = vouching(department="new", salary=7)
+    provider = always_active(department="new", salary=7)
     output = await _call_whoami(tmp_path, provider, {"email": "ada@example.com", "department": "old"}, **MODE)
     assert output == "(('email', 'ada@example.com'), ('department', 'new'))"
 

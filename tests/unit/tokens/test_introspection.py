@@ -21,7 +21,7 @@ from mcp_idp.errors import InvalidToken, ProviderUnavailable, TokenErrorReason
 from mcp_idp.oauth.client_auth import ClientSecretBasic
 from mcp_idp.oauth.endpoints import COMPLAIN_EVERY_SECONDS, MAX_RESPONSE_BYTES, IntrospectionEndpoint
 from mcp_idp.providers import PROFILES
-from mcp_idp.testing.introspecting_issuer import MODE, SECRET, Introspecting, Reply, vouching
+from mcp_idp.testing.introspecting_issuer import MODE, SECRET, Introspecting, Reply, always_active
 from mcp_idp.testing.issuer import ISSUER, NOW, RESOURCE, Issuer, b64, rsa_key
 from mcp_idp.tokens.claims import ClaimsPolicy
 from mcp_idp.tokens.introspection import MAX_RESULT_AGE, IntrospectionLimits, IntrospectionVerifier, LocalPrecheck
@@ -60,7 +60,7 @@ async def provider(issuer: Issuer, **settings: Any) -> AsyncIterator[tuple[Issue
 
 @pytest.mark.requirement("introspection.request")
 async def test_the_request_is_one_post_of_the_token_alone_with_urlencoded_basic_credentials() -> None:
-    issuer = vouching()
+    issuer = always_active()
     async with provider(issuer) as (idp, _):
         token = issuer.token()
         await idp.verify(token)
@@ -77,7 +77,7 @@ async def test_the_request_is_one_post_of_the_token_alone_with_urlencoded_basic_
 
 @pytest.mark.requirement("introspection.request")
 async def test_every_character_a_token_may_have_arrives() -> None:
-    issuer = vouching()
+    issuer = always_active()
     token = "aZ09-._~+/=="
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, token) == "accepted"
@@ -86,7 +86,7 @@ async def test_every_character_a_token_may_have_arrives() -> None:
 
 @pytest.mark.requirement("introspection.endpoint")
 async def test_the_configured_endpoint_is_used_without_discovery() -> None:
-    issuer = vouching()
+    issuer = always_active()
     known = {"introspect_url": "http://inside:9000/ask", "jwks_url": f"{ISSUER}/protocol/openid-connect/certs"}
     async with provider(issuer, **known) as (idp, _):
         assert await outcome(idp, issuer.token()) == "accepted"
@@ -96,7 +96,7 @@ async def test_the_configured_endpoint_is_used_without_discovery() -> None:
 
 @pytest.mark.requirement("introspection.endpoint")
 async def test_the_configured_endpoint_outweighs_the_metadatas() -> None:
-    issuer = vouching()
+    issuer = always_active()
     async with provider(issuer, introspect_url="http://inside:9000/ask") as (idp, _):
         assert await outcome(idp, issuer.token()) == "accepted"
     assert [str(request.url) for request in issuer.requests] == ["http://inside:9000/ask"]
@@ -104,7 +104,7 @@ async def test_the_configured_endpoint_outweighs_the_metadatas() -> None:
 
 @pytest.mark.requirement("introspection.endpoint")
 async def test_a_configured_key_set_leaves_the_endpoint_to_discovery() -> None:
-    issuer = vouching()
+    issuer = always_active()
     async with provider(issuer, jwks_url=f"{ISSUER}/protocol/openid-connect/certs") as (idp, _):
         assert await outcome(idp, issuer.token()) == "accepted"
     assert [request.url.path for request in issuer.requests] == [ENDPOINT]
@@ -112,7 +112,7 @@ async def test_a_configured_key_set_leaves_the_endpoint_to_discovery() -> None:
 
 @pytest.mark.requirement("introspection.endpoint")
 async def test_the_endpoint_is_called_at_the_internal_origin() -> None:
-    issuer = vouching()
+    issuer = always_active()
     async with provider(issuer, internal_url="http://keycloak:8080/realms/mcp") as (idp, _):
         assert await outcome(idp, issuer.token()) == "accepted"
     assert str(issuer.requests[0].url) == f"http://keycloak:8080{ENDPOINT}"
@@ -120,7 +120,7 @@ async def test_the_endpoint_is_called_at_the_internal_origin() -> None:
 
 @pytest.mark.requirement("introspection.endpoint")
 async def test_an_endpoint_that_moved_is_found_after_key_max_age() -> None:
-    issuer = vouching(exp=NOW + 3600)
+    issuer = always_active(exp=NOW + 3600)
     async with provider(issuer, **GENERIC) as (idp, clock):
         await idp.verify(OPAQUE)
         issuer.metadata["introspection_endpoint"] = f"{ISSUER}/moved"
@@ -131,7 +131,7 @@ async def test_an_endpoint_that_moved_is_found_after_key_max_age() -> None:
 
 @pytest.mark.requirement("introspection.invalid_response")
 async def test_without_the_provider_the_server_is_not_ready_and_no_token_gets_401() -> None:
-    issuer = vouching()
+    issuer = always_active()
     issuer.down = True
     async with provider(issuer, **GENERIC) as (idp, _):
         await idp.keys.refresh()
@@ -140,8 +140,8 @@ async def test_without_the_provider_the_server_is_not_ready_and_no_token_gets_40
         assert await outcome(idp, issuer.token()) == "unavailable"
 
 
-async def test_metadata_without_an_endpoint_say_what_to_set() -> None:
-    issuer = vouching()
+async def test_metadata_without_an_endpoint_names_the_setting() -> None:
+    issuer = always_active()
     issuer.metadata["introspection_endpoint"] = None
     async with provider(issuer) as (idp, _):
         await idp.keys.refresh()
@@ -151,7 +151,7 @@ async def test_metadata_without_an_endpoint_say_what_to_set() -> None:
 
 
 async def test_the_server_is_ready_with_keys_and_uses_the_introspection_result() -> None:
-    issuer = vouching()
+    issuer = always_active()
     async with running(issuer, **MODE) as server:
         await settle()
         assert (await server.client.get("/readyz")).status_code == 200
@@ -197,7 +197,7 @@ JUNK: list[tuple[Callable[[Issuer], str], TokenErrorReason]] = [
 @pytest.mark.requirement("introspection.precheck")
 @pytest.mark.parametrize(("token", "reason"), JUNK)
 async def test_invalid_tokens_are_not_introspected(token: Callable[[Issuer], str], reason: TokenErrorReason) -> None:
-    issuer = vouching()
+    issuer = always_active()
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, token(issuer)) == reason
     assert issuer.received == []
@@ -207,7 +207,7 @@ async def test_invalid_tokens_are_not_introspected(token: Callable[[Issuer], str
 @pytest.mark.parametrize("profile", ["keycloak", "nanoidp"])
 @pytest.mark.parametrize("token", [OPAQUE, "a.b", "a.b.c.d.e"])
 async def test_where_the_provider_issues_jwts_only_those_are_introspected(profile: str, token: str) -> None:
-    issuer = vouching()
+    issuer = always_active()
     async with provider(issuer, provider=PROFILES[profile]) as (idp, _):
         assert await outcome(idp, token) in {TokenErrorReason.NOT_A_JWT, TokenErrorReason.ENCRYPTED}
     assert issuer.received == []
@@ -216,7 +216,7 @@ async def test_where_the_provider_issues_jwts_only_those_are_introspected(profil
 @pytest.mark.requirement("introspection.opaque")
 @pytest.mark.parametrize("token", [OPAQUE, "a.b", "a.b.c", "ya29.c.b0Aaek", "a.b.c.d.e"])
 async def test_opaque_tokens_of_an_unknown_provider_are_introspected(token: str) -> None:
-    issuer = vouching()
+    issuer = always_active()
     async with provider(issuer, **GENERIC) as (idp, _):
         principal = await idp.verify(token)
     assert issuer.received == [token]
@@ -228,7 +228,7 @@ async def test_opaque_tokens_of_an_unknown_provider_are_introspected(token: str)
 
 @pytest.mark.requirement("introspection.opaque")
 async def test_where_the_provider_issues_no_jwts_its_key_verifies_none() -> None:
-    issuer = vouching()
+    issuer = always_active()
     async with provider(issuer, provider=PROFILES["google"]) as (idp, _):
         forged = issuer.token(key=rsa_key("foreign"))
         assert await outcome(idp, forged) == "accepted"
@@ -284,7 +284,7 @@ INVALID_RESPONSES: list[tuple[dict[str, Any], str]] = [
 async def test_an_introspection_response_is_validated_as_strictly_as_a_jwt(
     changes: dict[str, Any], expected: str
 ) -> None:
-    issuer = vouching(**changes)
+    issuer = always_active(**changes)
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, OPAQUE) == expected
 
@@ -302,14 +302,14 @@ async def test_an_introspection_response_is_validated_as_strictly_as_a_jwt(
     ],
 )
 async def test_a_signed_tokens_introspection_response_is_validated_too(changes: dict[str, Any], expected: str) -> None:
-    issuer = vouching(**changes)
+    issuer = always_active(**changes)
     async with provider(issuer) as (idp, _):
         assert await outcome(idp, issuer.token()) == expected
 
 
 @pytest.mark.requirement("introspection.validation")
 async def test_the_introspection_result_overrides_the_token_s_claims() -> None:
-    issuer = vouching(scope="mcp:tools", mcp_roles=[], azp=..., exp=NOW + 60)
+    issuer = always_active(scope="mcp:tools", mcp_roles=[], azp=..., exp=NOW + 60)
     async with provider(issuer) as (idp, _):
         principal = await idp.verify(issuer.token())
     assert (principal.scopes, principal.roles) == (frozenset({"mcp:tools"}), frozenset())
@@ -318,7 +318,7 @@ async def test_the_introspection_result_overrides_the_token_s_claims() -> None:
 
 @pytest.mark.requirement("introspection.validation", "introspection.cache")
 async def test_a_token_without_expiry_is_accepted_while_the_result_is_cached() -> None:
-    issuer = vouching(exp=...)
+    issuer = always_active(exp=...)
     async with provider(issuer, **GENERIC) as (idp, _):
         assert (await idp.verify(OPAQUE)).expires_at == NOW + MAX_RESULT_AGE
 
@@ -326,14 +326,14 @@ async def test_a_token_without_expiry_is_accepted_while_the_result_is_cached() -
 @pytest.mark.requirement("introspection.active")
 @pytest.mark.parametrize("message", ["true", "True", 1, 1.0, [True], {"active": True}, None, ..., "false", 0])
 async def test_active_is_a_boolean_or_the_response_is_invalid(message: Any) -> None:
-    issuer = vouching(active=message)
+    issuer = always_active(active=message)
     async with provider(issuer, **GENERIC) as (idp, _):
         assert await outcome(idp, OPAQUE) == "unavailable"
 
 
 @pytest.mark.requirement("introspection.active")
 async def test_an_inactive_token_is_rejected_whatever_else_the_response_says() -> None:
-    issuer = vouching(active=False)
+    issuer = always_active(active=False)
     async with provider(issuer) as (idp, _):
         assert await outcome(idp, issuer.token()) == "inactive"
 
@@ -403,7 +403,7 @@ def verifier(where: Callable[[], Any], http: httpx.AsyncClient, clock: Clock, **
 
 
 @pytest.mark.requirement("introspection.invalid_response")
-async def test_a_provider_that_never_answers_is_given_up() -> None:
+async def test_a_provider_that_never_responds_times_out() -> None:
     async def nowhere() -> str:
         await asyncio.Event().wait()
         return ""
@@ -425,7 +425,7 @@ async def test_an_invalid_address_is_an_error_of_the_provider() -> None:
 
 
 async def test_an_introspection_response_about_another_user_is_invalid() -> None:
-    issuer = vouching(sub="admin")
+    issuer = always_active(sub="admin")
     async with provider(issuer) as (idp, _):
         assert await outcome(idp, issuer.token(sub="mallory")) == "unavailable"
         assert await outcome(idp, issuer.token(sub="admin")) == "accepted"
@@ -460,8 +460,8 @@ async def test_a_token_that_a_firewall_rejects_locks_no_client_out() -> None:
 
 @pytest.mark.requirement("introspection.single_flight")
 @pytest.mark.parametrize("changes", [{}, {"active": False}, {"active": "?"}])
-async def test_a_hundred_uses_of_one_token_at_once_ask_once(changes: dict[str, Any]) -> None:
-    issuer = vouching(**changes)
+async def test_a_hundred_concurrent_uses_of_one_token_cause_one_introspection(changes: dict[str, Any]) -> None:
+    issuer = always_active(**changes)
     issuer.paused = asyncio.Event()
     async with provider(issuer) as (idp, _):
         uses = [asyncio.create_task(outcome(idp, issuer.token())) for _ in range(100)]
@@ -473,7 +473,7 @@ async def test_a_hundred_uses_of_one_token_at_once_ask_once(changes: dict[str, A
 
 @pytest.mark.requirement("introspection.single_flight")
 async def test_a_caller_that_gives_up_does_not_end_the_call_for_the_others() -> None:
-    issuer = vouching()
+    issuer = always_active()
     issuer.paused = asyncio.Event()
     async with provider(issuer, **GENERIC) as (idp, _):
         impatient, patient = (asyncio.create_task(outcome(idp, OPAQUE)) for _ in range(2))
@@ -488,7 +488,7 @@ async def test_a_caller_that_gives_up_does_not_end_the_call_for_the_others() -> 
 
 @pytest.mark.requirement("introspection.single_flight")
 async def test_the_result_is_cached_though_no_caller_waits_for_it_any_more() -> None:
-    issuer = vouching()
+    issuer = always_active()
     issuer.paused = asyncio.Event()
     async with provider(issuer, **GENERIC) as (idp, _):
         only = asyncio.create_task(outcome(idp, OPAQUE))
@@ -502,7 +502,7 @@ async def test_the_result_is_cached_though_no_caller_waits_for_it_any_more() -> 
 
 @pytest.mark.requirement("introspection.single_flight")
 async def test_what_is_under_way_ends_with_the_server() -> None:
-    issuer = vouching()
+    issuer = always_active()
     issuer.paused = asyncio.Event()
     async with provider(issuer, **GENERIC) as (idp, _):
         uses = [asyncio.create_task(idp.verify(f"token-{i}")) for i in range(3)]
@@ -516,7 +516,7 @@ async def test_what_is_under_way_ends_with_the_server() -> None:
 
 @pytest.mark.requirement("introspection.single_flight")
 async def test_a_fetch_of_the_keys_ends_with_the_server_too() -> None:
-    issuer = vouching()
+    issuer = always_active()
     issuer.pause = asyncio.Event()
     async with provider(issuer) as (idp, _):
         use = asyncio.create_task(idp.verify(issuer.token()))
@@ -528,7 +528,7 @@ async def test_a_fetch_of_the_keys_ends_with_the_server_too() -> None:
 
 @pytest.mark.requirement("introspection.concurrency")
 async def test_a_flood_of_opaque_tokens_is_bounded_and_leaves_slots_for_signed_ones() -> None:
-    issuer = vouching()
+    issuer = always_active()
     issuer.paused = asyncio.Event()
     flood = BOUNDS.in_flight + BOUNDS.waiting + 50
     async with provider(issuer, **GENERIC) as (idp, _):
@@ -548,7 +548,7 @@ async def test_a_flood_of_opaque_tokens_is_bounded_and_leaves_slots_for_signed_o
 
 @pytest.mark.requirement("introspection.concurrency")
 async def test_signed_tokens_are_bounded_too() -> None:
-    issuer = vouching(sub=...)
+    issuer = always_active(sub=...)
     issuer.paused = asyncio.Event()
     async with provider(issuer) as (idp, _):
         uses = [
@@ -638,7 +638,7 @@ async def test_a_flooding_address_gets_rate_limited() -> None:
 
 
 async def test_calls_for_signed_tokens_are_shared_among_users_in_all_clients() -> None:
-    issuer = vouching(sub=...)
+    issuer = always_active(sub=...)
     issuer.paused = asyncio.Event()
     async with provider(issuer) as (idp, _):
         first = [asyncio.create_task(outcome(idp, issuer.token(sub="first", azp=f"client-{i}"))) for i in range(130)]
@@ -664,7 +664,7 @@ async def test_slots_are_released_when_responses_do_not_arrive() -> None:
 
 @pytest.mark.requirement("introspection.cache")
 async def test_a_revoked_token_is_accepted_for_the_lifetime_of_a_cached_result_at_most() -> None:
-    issuer = vouching()
+    issuer = always_active()
     async with provider(issuer) as (idp, clock):
         token = issuer.token()
         assert await outcome(idp, token) == "accepted"
@@ -679,7 +679,7 @@ async def test_a_revoked_token_is_accepted_for_the_lifetime_of_a_cached_result_a
 
 @pytest.mark.requirement("introspection.cache")
 async def test_a_cached_result_ages_from_the_request_not_from_the_response() -> None:
-    issuer = vouching()
+    issuer = always_active()
     issuer.paused = asyncio.Event()
     async with provider(issuer, **GENERIC) as (idp, clock):
         use = asyncio.create_task(outcome(idp, OPAQUE))
@@ -694,7 +694,7 @@ async def test_a_cached_result_ages_from_the_request_not_from_the_response() -> 
 
 @pytest.mark.requirement("introspection.cache")
 async def test_a_cached_result_does_not_outlive_the_token() -> None:
-    issuer = vouching(exp=NOW + 10)
+    issuer = always_active(exp=NOW + 10)
     async with provider(issuer, **GENERIC, clock_leeway=0) as (idp, clock):
         assert await outcome(idp, OPAQUE) == "accepted"
         clock.forward(9.9)
@@ -706,7 +706,7 @@ async def test_a_cached_result_does_not_outlive_the_token() -> None:
 
 @pytest.mark.requirement("introspection.cache")
 async def test_setting_the_clock_back_extends_no_cached_result() -> None:
-    issuer, wall, elapsed = vouching(), [NOW], [0.0]
+    issuer, wall, elapsed = always_active(), [NOW], [0.0]
     clock = Clock(now=lambda: wall[0], monotonic=lambda: elapsed[0])
 
     async with issuer.http() as http:
@@ -721,7 +721,7 @@ async def test_setting_the_clock_back_extends_no_cached_result() -> None:
 @pytest.mark.requirement("introspection.cache")
 @pytest.mark.parametrize("changes", [{"active": False}, {"aud": "http://other/mcp"}])
 async def test_an_inactive_result_is_cached_for_a_shorter_time(changes: dict[str, Any]) -> None:
-    issuer = vouching(**changes)
+    issuer = always_active(**changes)
     async with provider(issuer, **GENERIC) as (idp, clock):
         rejected = await outcome(idp, OPAQUE)
         issuer.message = lambda _: issuer.active()
@@ -743,7 +743,7 @@ async def test_a_failure_is_not_cached() -> None:
 
 @pytest.mark.requirement("introspection.cache")
 async def test_cached_results_outlive_the_providers_outage_until_they_are_too_old() -> None:
-    issuer = vouching()
+    issuer = always_active()
     async with provider(issuer) as (idp, clock):
         token = issuer.token()
         await idp.verify(token)
@@ -770,7 +770,7 @@ async def test_more_invalid_tokens_than_the_cache_holds_evict_no_active_result()
 
 
 async def test_short_tokens_with_long_responses_are_bounded_by_the_responses() -> None:
-    issuer = vouching(padding="x" * 60_000)
+    issuer = always_active(padding="x" * 60_000)
     async with provider(issuer, **GENERIC) as (idp, _):
         many = MAX_BYTES // 60_000 + 1
         for i in range(many):
@@ -828,9 +828,9 @@ class _FaultyIssuer(Issuer):
 
     message: dict[str, Any] | Exception = RuntimeError("the client has been closed")
 
-    async def answer(self, request: httpx.Request) -> httpx.Response:
+    async def respond(self, request: httpx.Request) -> httpx.Response:
         if not request.url.path.endswith("/introspect"):
-            return await super().answer(request)
+            return await super().respond(request)
         if isinstance(self.message, Exception):
             raise self.message
         return httpx.Response(200, stream=httpx.ByteStream(json.dumps(self.message).encode()))

@@ -39,7 +39,7 @@ async def outcomes(tokens: list[str], issuers: list[Issuer], path: Path, **setti
     async def response(request: httpx.Request) -> httpx.Response:
         for issuer in issuers:
             if f"/realms/{issuer.realm}" in request.url.path:
-                return await issuer.answer(request)
+                return await issuer.respond(request)
         return httpx.Response(404, stream=httpx.ByteStream(b""))
 
     found = []
@@ -178,7 +178,7 @@ async def test_tokens_with_a_listed_scope_are_introspected_and_others_not(tmp_pa
         if request.url.path.endswith("/introspect"):
             requests.append(await request.aread())
             return httpx.Response(200, stream=httpx.ByteStream(b'{"active":false}'))
-        return await first.answer(request)
+        return await first.respond(request)
 
     path = access_file(tmp_path, introspect_for=["mcp:notes.write"])
     settings = Settings(access_file=path, client_secret="s")
@@ -200,7 +200,7 @@ async def test_tokens_of_an_issuer_without_introspection_lose_the_listed_scope(t
     key = rsa_key("other")
 
     async def response(request: httpx.Request) -> httpx.Response:
-        return await (other if "/realms/other" in request.url.path else first).answer(request)
+        return await (other if "/realms/other" in request.url.path else first).respond(request)
 
     path = access_file(tmp_path, introspect_for=["mcp:notes.write"], issuers={OTHER: {}})
     settings = Settings(access_file=path, client_secret="s")

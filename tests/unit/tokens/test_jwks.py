@@ -201,7 +201,7 @@ async def test_invalid_tokens_of_many_addresses_cause_a_bounded_number_of_fetche
         assert await outcome(idp, first, "203.0.113.5") == "accepted"
 
 
-async def test_without_any_keys_yet_the_provider_is_asked_once_per_cool_down() -> None:
+async def test_without_any_keys_the_provider_is_queried_once_per_cool_down() -> None:
     issuer = Issuer(down=True)
     async with provider(issuer) as (idp, clock):
         assert {await outcome(idp, issuer.token()) for _ in range(20)} == {"unavailable"}

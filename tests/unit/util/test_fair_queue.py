@@ -85,7 +85,7 @@ async def test_only_a_requester_with_too_many_queued_calls_is_limited() -> None:
     assert [type(result) for result in results] == [*3 * [type(None)], RateLimited, RateLimited, type(None)]
 
 
-async def test_no_queued_call_is_given_up_for_an_equal_queue() -> None:
+async def test_no_queued_call_is_dropped_for_an_equal_queue() -> None:
     calls = Calls(in_flight=1, waiting=2)
     tasks = [calls.begin("x", "x"), calls.begin("a", "a"), calls.begin("b", "b"), calls.begin("c", "c")]
     await settle()

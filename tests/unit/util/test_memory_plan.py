@@ -44,7 +44,7 @@ def test_the_http_server_has_the_bounds_of_the_plan() -> None:
     assert HttpLimits() == HttpLimits.for_memory(MemoryPlan.for_total(DEFAULT_MAX_MEMORY))
 
 
-async def test_ready_says_how_full_the_memory_is() -> None:
+async def test_readyz_reports_the_memory_usage() -> None:
     async with running(max_memory=MIN_MAX_MEMORY) as server:
         before = (await server.client.get("/readyz")).json()
         for _ in range(10):

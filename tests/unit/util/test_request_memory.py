@@ -20,7 +20,7 @@ from mcp_idp.http.body import count_memory
 from mcp_idp.http.transport_security import TransportSecurity
 from mcp_idp.http_server.limits import MAX_BODY_BYTES
 from mcp_idp.principal import Principal
-from mcp_idp.testing.corpus.asgi_client import AsgiResponse, ask
+from mcp_idp.testing.corpus.asgi_client import AsgiResponse, send_request
 from mcp_idp.testing.corpus.model import Request, bearer, call
 from mcp_idp.util.memory_plan import DEFAULT_MAX_MEMORY, MemoryPlan
 from mcp_idp.util.request_memory import AUTHENTICATED_CALLBACK, BYTE_COST, REQUEST_BYTES, MemoryShare, RequestMemory
@@ -110,7 +110,7 @@ def count_left(shares: list[MemoryShare]) -> int:
 
 
 @pytest.mark.parametrize("size", [41, 60, 99])
-async def test_nobody_loses_requests_to_a_user_who_would_hold_half_as_much_or_more(size: int) -> None:
+async def test_no_request_is_cancelled_for_a_user_who_would_use_half_as_much_or_more(size: int) -> None:
     holder = Holder(100)
     with holder.stack:
         other = holder.ending(user("other"), 80)
@@ -251,7 +251,7 @@ def auth_middleware(app: Any, total: int) -> AuthMiddleware:
 @asynccontextmanager
 async def holding(app: Slow, auth_middleware: AuthMiddleware, request: Request) -> AsyncIterator[None]:
     """Keeps `request` in progress during the block."""
-    task = asyncio.ensure_future(ask(auth_middleware, request))
+    task = asyncio.ensure_future(send_request(auth_middleware, request))
     await app.called.acquire()
     yield
     app.go.set()
@@ -274,12 +274,12 @@ async def test_a_body_counts_by_its_bytes_its_values_and_the_width_of_its_charac
     behind = auth_middleware(app, 1_000_000)
     greedy = call("largest", body=body)
     async with holding(app, behind, greedy):
-        assert summary(await ask(behind, greedy)) == (429, "too_many_requests", True, False)
-        assert summary(await ask(behind, call("other", body=body))) == (503, "server_full", True, False)
-        other = asyncio.ensure_future(ask(behind, call("other")))
+        assert summary(await send_request(behind, greedy)) == (429, "too_many_requests", True, False)
+        assert summary(await send_request(behind, call("other", body=body))) == (503, "server_full", True, False)
+        other = asyncio.ensure_future(send_request(behind, call("other")))
         await app.called.acquire()
     assert (await other).status == 200
-    assert (await ask(behind, greedy)).status == 200
+    assert (await send_request(behind, greedy)).status == 200
 
 
 async def test_a_rejected_request_holds_no_memory_afterwards() -> None:
@@ -289,9 +289,9 @@ async def test_a_rejected_request_holds_no_memory_afterwards() -> None:
 
     behind = auth_middleware(app, 4 * REQUEST_BYTES)
     for body in (LARGE, b"[" * 9999, b"{", b"", b"{}" * 9):
-        assert (await ask(behind, call("a", body=body))).status in {400, 413, 503}
+        assert (await send_request(behind, call("a", body=body))).status in {400, 413, 503}
     for _ in range(9):
-        assert (await ask(behind, call("a"))).status == 200
+        assert (await send_request(behind, call("a"))).status == 200
 
 
 async def test_a_body_that_never_ends_counts_its_bytes_until_its_client_disconnects() -> None:
@@ -314,11 +314,11 @@ async def test_a_body_that_never_ends_counts_its_bytes_until_its_client_disconne
     scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": list(call("largest").headers)}
     half = asyncio.ensure_future(behind(scope, receive, send))
     await read.wait()
-    assert summary(await ask(behind, call("largest", body=b" " * 100_000)))[:2] == (429, "too_many_requests")
-    assert (await ask(behind, call("other"))).status == 200
+    assert summary(await send_request(behind, call("largest", body=b" " * 100_000)))[:2] == (429, "too_many_requests")
+    assert (await send_request(behind, call("other"))).status == 200
     gone.set()
     await half
-    assert (await ask(behind, call("largest", body=call("x").body + b" " * 100_000))).status == 200
+    assert (await send_request(behind, call("largest", body=call("x").body + b" " * 100_000))).status == 200
 
 
 async def test_pending_bytes_of_a_connection_count_for_the_user_once_authenticated() -> None:

@@ -24,8 +24,8 @@ CONFIG = "dex/config.yaml"
 _MARKER_PREFIX = "rendered-"
 _HEADER = """\
 # Written by scripts/bootstrap_idp.py from idp-config/access.yaml and idp-config/dex: change those.
-# Harmless, but for `hash` and what connectors hold. The client rendered-… is nobody: Dex knows its id, so one
-# can ask a running Dex whether this is the file it has read.
+# Nothing here is secret except `hash` and secrets of connectors. No one uses the client rendered-…: its id shows
+# whether a running Dex has read this version of the file.
 """
 _BYTES = 32
 
@@ -47,7 +47,7 @@ def render(settings: DexSettings, source: DexTemplates, current: Mapping[str, st
     """
     config = _config(settings, source, read_config(current.get(CONFIG, "")), cost)
     config["staticClients"].append(
-        {"id": _MARKER_PREFIX + digest(config), "name": "nobody", "secret": _of_resource(config)}
+        {"id": _MARKER_PREFIX + digest(config), "name": "configuration marker", "secret": _of_resource(config)}
     )
     text = _HEADER + yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=120)
     return {CONFIG: text, **{f"front/{name}": body for name, body in proxy_files(settings, source).items()}}

@@ -1,4 +1,4 @@
-"""Checks how the server responds to a token that nobody issued, and to a token in the query string."""
+"""Checks how the server responds to a forged token, and to a token in the query string."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ IN_QUERY = Rule(
 
 
 def bogus_token() -> str:
-    """Returns a token that has the form of a signed JWT, but that nobody issued."""
+    """Returns a forged token in the form of a signed JWT."""
     parts = (b'{"alg":"RS256","typ":"at+jwt","kid":"mcp-idp-doctor"}', b'{"sub":"mcp-idp doctor"}', b"made up" * 36)
     return ".".join(urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
 
 
 async def check_bogus_token(case: CheckContext) -> list[Finding]:
-    """Sends a token that nobody issued."""
+    """Sends a forged token."""
     case.bogus_token_response = reply = await _call(case, case.url, authorization=f"Bearer {bogus_token()}")
     if reply.fault is not None:
         return [NO_NEW_LOGIN.finding(f"no response: {reply}", "respond 401 with a challenge")]

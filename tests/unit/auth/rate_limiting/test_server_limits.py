@@ -19,7 +19,7 @@ from mcp_idp.config.settings import Settings
 from mcp_idp.errors import RateLimited
 from mcp_idp.principal import Principal
 from mcp_idp.testing.corpus.model import BOTH, MODERN
-from mcp_idp.testing.introspecting_issuer import MODE, vouching
+from mcp_idp.testing.introspecting_issuer import MODE, always_active
 from mcp_idp.testing.issuer import NOW, Issuer, rsa_key
 from mcp_idp.util.repeated_events import PERIOD_SECONDS
 from mcp_server.app import create_app
@@ -157,7 +157,7 @@ async def test_the_limit_of_an_address_applies_to_two_headers_with_a_verified_to
 
 @pytest.mark.requirement("limits.address")
 async def test_a_revoked_token_is_no_longer_known() -> None:
-    issuer = vouching()
+    issuer = always_active()
     async with site(issuer, limits={"address_rate": 1}, **MODE) as server:
         token = issuer.token()
         assert await server.statuses(ATTACKER, 1, token) == [200]
@@ -252,13 +252,15 @@ async def test_registering_clients_multiplies_a_users_limit_by_a_few_only() -> N
         assert await server.statuses(HOME, 10, tokens[-1]) == [200] * 10
 
 
-NOBODY = [{"exp": NOW + 200 + n} for n in range(5)] + [{"jti": str(n)} for n in range(5)] + [{"scope": "mcp:tools"}]
+WITHOUT_USER = (
+    [{"exp": NOW + 200 + n} for n in range(5)] + [{"jti": str(n)} for n in range(5)] + [{"scope": "mcp:tools"}]
+)
 
 
 @pytest.mark.requirement("limits.user")
 async def test_tokens_without_a_subject_are_one_user_however_they_differ() -> None:
     async with site(limits={"user_rate": 1, "sessions_per_user": 3}) as server:
-        tokens = [server.issuer.token(sub=..., **changes) for changes in NOBODY]
+        tokens = [server.issuer.token(sub=..., **changes) for changes in WITHOUT_USER]
         assert [s for token in tokens for s in await server.statuses(HOME, 1, token)] == [200] * 10 + [429]
         server.clock.forward(30)
         sessions = []

@@ -199,7 +199,7 @@ async def test_the_password_is_neither_in_errors_nor_in_logs() -> None:
 
 
 @pytest.mark.parametrize("package", ["limits", "redis"])
-def test_without_the_packages_the_server_does_not_start_and_says_what_to_install(package: str) -> None:
+def test_without_the_packages_the_start_fails_and_names_the_extra(package: str) -> None:
     program = (
         f"import sys; sys.modules[{package!r}] = None\n"
         "from mcp_idp import run\nfrom mcp_server.app import create_app\nsys.exit(run(create_app))"

@@ -61,7 +61,7 @@ def test_a_docker_that_fails_is_nothing(error: Exception) -> None:
     assert find_stack({}, list_containers=fail) == RunningStack({}, "absent")
 
 
-def test_without_a_compose_file_or_docker_nobody_is_asked(tmp_path: Path) -> None:
+def test_without_a_compose_file_docker_is_not_queried(tmp_path: Path) -> None:
     assert find_stack({"PATH": "/usr/bin:/bin"}, tmp_path) == RunningStack({}, "absent")
     (tmp_path / "compose.yaml").touch()
     assert find_stack({}, tmp_path) == RunningStack({}, "absent")
@@ -93,7 +93,7 @@ def test_the_environment_then_the_file_then_docker(
     assert (found["MCP_PUBLIC_URL"], found["OAUTH_SERVER_URL"]) == (server, provider)
 
 
-def test_docker_is_asked_only_for_what_is_needed_and_unknown(tmp_path: Path) -> None:
+def test_docker_is_queried_only_for_unknown_ports(tmp_path: Path) -> None:
     asked: list[Mapping[str, str]] = []
 
     def find(variables: Mapping[str, str]) -> RunningStack:
@@ -112,7 +112,7 @@ def test_docker_is_asked_only_for_what_is_needed_and_unknown(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("state", "hint"), [("restarting", "keeps crashing"), ("exited", "has ended"), ("dead", "has ended")]
 )
-def test_a_server_that_was_started_and_does_not_run_is_told_from_none(state: str, hint: str) -> None:
+def test_a_crashed_server_is_distinguished_from_an_absent_one(state: str, hint: str) -> None:
     line = crash_hint({}, find=lambda _: reported({**SERVER, "State": state}))
     assert hint in line
     assert "docker compose logs mcp-server" in line

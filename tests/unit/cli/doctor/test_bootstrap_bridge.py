@@ -85,7 +85,7 @@ async def test_the_bootstraps_error_is_why_nothing_was_checked_or_probed(
         assert "k" * 43 not in result.fault
 
 
-def test_a_check_that_takes_a_day_is_given_up_and_does_not_keep_the_process_alive() -> None:
+def test_a_check_that_takes_a_day_times_out_and_does_not_keep_the_process_alive() -> None:
     """The loop's clock is put ahead while the check stands still, so nobody waits."""
     started, end = threading.Event(), threading.Event()
     threads: list[threading.Thread] = []
@@ -208,7 +208,9 @@ class FixRun:
         FixRun("", "a different one", url="https://other.example.com/mcp"),
     ],
 )
-def test_a_fix_is_shown_asked_for_and_only_then_written(run: FixRun, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fix_is_written_only_after_it_was_shown_and_confirmed(
+    run: FixRun, capsys: pytest.CaptureFixture[str]
+) -> None:
     steps: list[str] = []
     shown: list[str] = []
 
@@ -253,11 +255,11 @@ def test_dex_is_fixed_by_its_files(tmp_path: Path, capsys: pytest.CaptureFixture
     assert not folder.exists()
 
 
-def test_a_fix_at_another_provider_says_why_it_does_nothing() -> None:
+def test_a_fix_at_another_provider_reports_why_it_does_nothing() -> None:
     reason = fix(environment(OAUTH_PROVIDER="auth0"), URL, lambda: True)
     assert "OAUTH_PROVIDER is auth0" in reason
 
 
-def test_without_a_terminal_nobody_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_nothing_is_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
     assert confirm_on_terminal() is False

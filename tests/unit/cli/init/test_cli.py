@@ -147,9 +147,9 @@ def test_a_second_run_keeps_every_file(place: Path, init: Callable[..., dict[str
             path.write_bytes(b"mine")
     report = init("--framework fastmcp")
     assert report["written"] == []
-    assert ALWAYS | {"server.py"} <= set(report["kept"])
+    assert ALWAYS | {"server.py"} <= set(report["skipped"])
     assert set(files_of(place).values()) == {b"mine"}
-    assert init("--force")["kept"] == []
+    assert init("--force")["skipped"] == []
     assert b"mine" not in files_of(place).values()
 
 
@@ -163,7 +163,7 @@ def test_a_link_is_never_followed(force: str, place: Path, init: Callable[..., d
     assert outside.read_bytes() == b"theirs"
     assert not (place / "nowhere").exists()
     assert (place / ".env").is_symlink() == (not force)
-    assert {".env", "server.py"} <= set(report["written" if force else "kept"])
+    assert {".env", "server.py"} <= set(report["written" if force else "skipped"])
 
 
 @pytest.mark.parametrize("force", ["", "--force"])
@@ -231,12 +231,12 @@ def test_what_cannot_be_written_is_one_line(
     assert not obstacle.endswith("/") or files_of(place) == {}
 
 
-def test_it_says_what_it_wrote_and_what_is_next(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_output_lists_the_files_and_the_next_commands(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / ".env").write_bytes(b"mine")
     assert run(["init", "--existing", "orders.main:mcp", "--framework", "fastmcp"]) == 0
     output = capsys.readouterr().out
     assert "\nwrote        docker-compose.yml\n" in output
-    assert "kept         .env (it exists: --force replaces it)" in output
+    assert "skipped      .env (it exists: --force replaces it)" in output
     assert "  from mcp_idp import load_settings, protect\n  app = protect(mcp, load_settings(os.environ))  #" in output
     commands = output.partition("\nNext:\n")[2].splitlines()[:3]
     assert [line.split("  ")[1] for line in commands] == [

@@ -121,7 +121,7 @@ async def test_a_page_that_requires_a_user_is_reported() -> None:
         await fill(lambda _: httpx2.Response(200, text="<title>Scan this</title>"))
 
 
-async def test_redirects_without_end_are_given_up() -> None:
+async def test_endless_redirects_are_not_followed() -> None:
     with pytest.raises(LoginError, match="in a loop"):
         await fill(lambda _: httpx2.Response(302, headers={"location": "/again"}))
 

@@ -87,7 +87,7 @@ def test_what_is_behind_protect_already_is_served_as_it_is(settings: Settings) -
 
 
 @pytest.mark.parametrize("value", [None, "text", 1, divmod, object(), sys])
-def test_what_is_no_application_is_refused(value: Any, settings: Settings) -> None:
+def test_a_value_that_is_not_an_application_is_rejected(value: Any, settings: Settings) -> None:
     with pytest.raises(click.UsageError, match="neither an MCP server nor an ASGI application"):
         protected(value, settings)
 
@@ -104,7 +104,7 @@ def test_what_is_no_application_is_refused(value: Any, settings: Settings) -> No
         ("json:dumps.nowhere", "there is no 'nowhere' in dumps"),
     ],
 )
-def test_a_name_that_leads_nowhere_says_which_part(name: str, message: str) -> None:
+def test_an_unknown_name_is_reported_with_its_missing_part(name: str, message: str) -> None:
     with pytest.raises(click.UsageError, match=message):
         find_application(name)
 

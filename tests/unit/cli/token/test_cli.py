@@ -333,7 +333,7 @@ class Device:
             "interval": 7,
         }
 
-    async def answer(self, request: httpx2.Request) -> httpx2.Response:
+    async def respond(self, request: httpx2.Request) -> httpx2.Response:
         self.headers.append(request.headers)
         if request.url.path == "/register":
             return self._json(201, {"client_id": "made-here", "registration_access_token": "rat"})
@@ -360,7 +360,7 @@ class Device:
         return GrantRunner(case, StepReporter(None, Redactor()), "mcp:tools", sleep=self.sleep)
 
     def http(self) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(transport=httpx2.MockTransport(self.answer))
+        return httpx2.AsyncClient(transport=httpx2.MockTransport(self.respond))
 
 
 PENDING = {"error": "authorization_pending"}

@@ -161,7 +161,7 @@ def client_changes(
 def adopt_changes(access: AccessPolicy, resource: str, actual: CurrentState) -> Iterator[Change]:
     """Yields the changes that invalidate registration access tokens of clients that become managed.
 
-    Whoever registered such a client has a token with which to read its secret and change it (RFC 7592). Keycloak
+    The registrant of such a client has a token with which to read its secret and change it (RFC 7592). Keycloak
     replaces it with a new token, which is discarded, and rejects the old one (seen on 26.7.5). This precedes the change
     of the managed state, so that an apply that fails midway repeats it.
     """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.config.env import COMPOSE_ONLY_VARIABLES, EnvReader
+from mcp_idp.config.env import EnvReader
 from mcp_idp.config.settings import NAMES, Settings, read_settings
+from mcp_idp.config.stack_settings import KNOWN_NAMES
 from mcp_idp.config.validation import validate_settings
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def load_settings(variables: Mapping[str, str], *, in_container: bool = False) -
             change.
     """
     env = EnvReader(variables)
-    env.reject_typos(NAMES, COMPOSE_ONLY_VARIABLES)
+    env.reject_typos(NAMES, KNOWN_NAMES)
     settings = read_settings(env)
     validate_settings(settings, in_container=in_container)
     return settings

@@ -1,6 +1,6 @@
 """Parses environment variables into typed values; each error is one line that says what to change.
 
-This module does not know what the settings mean; `settings.py` defines them.
+This module does not know what the settings mean; `setting.py` shows where they are declared.
 """
 
 from __future__ import annotations
@@ -15,42 +15,12 @@ from mcp_idp.util.urls import validate_http_url
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-# Variables that the compose files read and the server does not. They are never reported as typos of a setting.
-COMPOSE_ONLY_VARIABLES = (
-    "MCP_PORT",
-    "KEYCLOAK_PORT",
-    "KEYCLOAK_ADMIN_CLIENT_ID",
-    "KC_FEATURES",
-    "ACME_CA",
-    "ACME_CA_ROOT_FILE",
-    "DEX_PORT",
-    "DEX_CONFIG",
-    "DEX_POSTGRES_PASSWORD",
-    "DEX_POSTGRES_HOST",
-    "DEX_POSTGRES_SSL",
-    "MCP_USER",
-    "MCP_PASSWORD",
-    "MCP_HOST",
-    "LOGIN_HOST",
-    "CADDY_TLS",
-    "TLS_CERTIFICATE_FILE",
-    "TLS_KEY_FILE",
-    "HTTPS_PORT",
-    "HTTP_PORT",
-    "DATABASE_PASSWORD_FILE",
-    "KEYCLOAK_DB_URL",
-    "KEYCLOAK_HEAP",
-    "FRONT_PORT",
-)
-
-
 _DURATION = re.compile(r"^(\d{1,9})(s|m|h|d)?$")
 _SIZE = re.compile(r"^([0-9]{1,15})(?:([KMGkmg])(?:i?B)?)?$")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?", re.ASCII)
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_MAX_PORT = 65535
 _MIN_TYPO_CHECK_LENGTH = 8  # short names are not checked for typos: HOST is two edits from HOME
 
 
@@ -86,31 +56,27 @@ class EnvReader:
             return False
         raise SettingsError(f"{name}={value}: write true or false")
 
-    def get_choice(self, name: str, choices: Iterable[str], default: str) -> str:
-        """Returns one of `choices`; `default` if unset."""
-        value = self.get_str(name) or default
-        if value not in choices:
+    def get_choice(self, name: str, choices: Iterable[str]) -> str | None:
+        """Returns one of `choices`; None if unset."""
+        value = self.get_str(name)
+        if value is not None and value not in choices:
             raise SettingsError(f"{name}={value}: write one of {', '.join(choices)}")
         return value
 
-    def get_int(self, name: str, default: int, *, minimum: int, maximum: int) -> int:
-        """Returns an integer from `minimum` to `maximum`, both included; `default` if unset."""
+    def get_int(self, name: str, *, minimum: int, maximum: int) -> int | None:
+        """Returns an integer from `minimum` to `maximum`, both included; None if unset."""
         value = self.get_str(name)
         if value is None:
-            return default
+            return None
         if not value.isascii() or not value.isdigit() or not minimum <= int(value) <= maximum:
             raise SettingsError(f"{name}={value}: write a whole number from {minimum} to {maximum}")
         return int(value)
 
-    def port(self, name: str, default: int) -> int:
-        """Returns a TCP port; `default` if unset. Port 0 lets the operating system choose one."""
-        return self.get_int(name, default, minimum=0, maximum=_MAX_PORT)
-
-    def get_duration(self, name: str, default: int) -> int:
-        """Returns a duration in seconds, parsed from `90`, `90s`, `10m`, `24h` or `7d`; `default` if unset."""
+    def get_duration(self, name: str) -> int | None:
+        """Returns a duration in seconds, parsed from `90`, `90s`, `10m`, `24h` or `7d`; None if unset."""
         value = self.get_str(name)
         if value is None:
-            return default
+            return None
         match = _DURATION.match(value)
         if match is None:
             raise SettingsError(f"{name}={value}: write a duration such as 90s, 10m, 24h")

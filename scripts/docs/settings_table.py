@@ -1,23 +1,29 @@
-"""Writes docs/settings.md from .env.example: `python -m scripts.docs.settings_table`."""
+"""Writes docs/settings.md and .env.example from the declared settings: `python -m scripts.docs.settings_table`."""
 
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcp_idp.config import load_settings
-from mcp_idp.config.env import SettingsError
-from mcp_idp.config.settings import NAMES
+from mcp_idp.config.stack_settings import SECTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from mcp_idp.config.setting import Section, Setting
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "docs" / "settings.md"
-_SECTION = re.compile(r"# --- (.+?) -+")
-_SETTING = re.compile(r"# ([A-Z][A-Z_]+)=(.*)")
+EXAMPLE = ROOT / ".env.example"
+_WIDTH = 120
+_EXAMPLE_HEAD = """\
+Every setting is optional. Copy this file to .env and uncomment the settings that you want to change. The values are the
+defaults, except addresses of other services and files, which are examples. Written by
+`python -m scripts.docs.settings_table` from the settings that mcp_idp/config declares.
+"""
 _HEAD = """\
 # Settings
 
@@ -25,66 +31,85 @@ Environment variables; compose reads them from `.env` too. All are optional. The
 value, or with a name that looks like a misspelled setting; one line on standard error says what to change.
 
 Values marked *e.g.* are examples; the other values are the defaults. Scopes, roles and clients are not settings: they
-are in `idp-config/access.yaml`. Written by `python -m scripts.docs.settings_table` from `.env.example`.
+are in `idp-config/access.yaml`. Written by `python -m scripts.docs.settings_table` from the settings that
+`mcp_idp/config` declares.
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Settings with a common description, each with its value."""
+class Value:
+    """A variable with the value that the documentation shows.
 
-    values: dict[str, str]
+    Attributes:
+        name: The variable.
+        text: The value; "" if none is shown.
+        is_example: Whether the value is an example; otherwise it is the default.
+    """
+
+    name: str
+    text: str
+    is_example: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Settings with a common description."""
+
+    values: list[Value]
     text: str
 
 
-def sections() -> dict[str, list[Group]]:
-    """Returns the groups of .env.example by section title."""
-    found: dict[str, list[Group]] = {}
-    groups: list[Group] = []
-    for paragraph in (ROOT / ".env.example").read_text(encoding="utf-8").split("\n\n"):
-        words: list[str] = []
-        values: dict[str, str] = {}
-        for line in paragraph.splitlines():
-            if titled := _SECTION.fullmatch(line):
-                groups = found.setdefault(titled[1].partition(" (")[0], [])
-                words = []
-            elif setting := _SETTING.fullmatch(line):
-                values[setting[1]] = setting[2]
-            else:
-                words.append(line.removeprefix("#").strip())
-        if values:
-            groups.append(Group(values, " ".join(words).strip()))
+def groups(section: Section) -> list[Group]:
+    """Returns the settings of a section, each with those that its description covers."""
+    found: list[Group] = []
+    for declared in section.settings:
+        if declared.text:
+            found.append(Group([], declared.text))
+        found[-1].values.extend(_values(declared))
     return found
 
 
-def table() -> str:
-    """Returns the whole document."""
+def _values(declared: Setting) -> Iterator[Value]:
+    yield Value(declared.name, declared.example or declared.default, is_example=bool(declared.example))
+    if declared.file_example:
+        yield Value(f"{declared.name}_FILE", declared.file_example, is_example=True)
+
+
+def example_file(sections: Iterable[Section] = SECTIONS) -> str:
+    """Returns the whole of .env.example."""
+    parts = [_comment(_EXAMPLE_HEAD)]
+    for section in sections:
+        parts.append(f"# --- {section.title} ({section.readers}) ".ljust(_WIDTH, "-") + "\n")
+        parts.extend(map(_paragraph, groups(section)))
+    return "\n".join(parts)
+
+
+def _paragraph(group: Group) -> str:
+    return _comment(group.text) + "".join(f"# {value.name}={value.text}\n" for value in group.values)
+
+
+def _comment(text: str) -> str:
+    lines = textwrap.wrap(text, _WIDTH - 2, break_long_words=False, break_on_hyphens=False)
+    return "".join(f"# {line}\n" for line in lines)
+
+
+def table(sections: Iterable[Section] = SECTIONS) -> str:
+    """Returns the whole of docs/settings.md."""
     return _HEAD + "".join(
-        f"\n## {title[0].upper()}{title[1:]}\n\n| setting | what it does |\n|---|---|\n{''.join(map(_row, groups))}"
-        for title, groups in sections().items()
+        f"\n## {section.title[0].upper()}{section.title[1:]}\n\n| setting | what it does |\n|---|---|\n"
+        + "".join(map(_row, groups(section)))
+        for section in sections
     )
 
 
 def _row(group: Group) -> str:
-    return f"| {'<br>'.join(_format_default(*pair) for pair in group.values.items())} | {_cell(group.text)} |\n"
+    return f"| {'<br>'.join(map(_format_value, group.values))} | {_cell(group.text)} |\n"
 
 
-def _format_default(name: str, value: str) -> str:
-    if not value:
-        return f"`{name}`"
-    return f"`{name}={value}`" if _is_default(name, value) else f"`{name}`, e.g. `{value}`"
-
-
-def _is_default(name: str, value: str) -> bool:
-    """Whether setting it changes nothing."""
-    if name not in NAMES:  # what only compose reads stands there with its default
-        return True
-    if value.startswith("/"):  # a file, which may be there or not
-        return False
-    try:
-        return load_settings({name: value}) == load_settings({})
-    except SettingsError:
-        return False
+def _format_value(value: Value) -> str:
+    if not value.text:
+        return f"`{value.name}`"
+    return f"`{value.name}`, e.g. `{value.text}`" if value.is_example else f"`{value.name}={value.text}`"
 
 
 def _cell(text: str) -> str:
@@ -101,3 +126,4 @@ def _pieces(text: str) -> Iterator[str]:
 
 if __name__ == "__main__":
     TABLE.write_text(table(), encoding="utf-8")
+    EXAMPLE.write_text(example_file(), encoding="utf-8")

@@ -18,9 +18,10 @@ import yaml
 from mcp_idp.access.policy import load_access
 from mcp_idp.config import load_settings
 from mcp_idp.config.settings import NAMES
+from mcp_idp.config.stack_settings import SECTIONS
 from mcp_idp.http.client_snippets import client_snippets
 from mcp_idp.http.landing_page import render_landing_page
-from scripts.docs.settings_table import TABLE, sections, table
+from scripts.docs.settings_table import EXAMPLE, TABLE, example_file, groups, table
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -124,16 +125,15 @@ def test_a_page_links_inside_docs_and_names_files_that_exist(page: Path) -> None
     assert missing == []
 
 
-def test_the_settings_page_is_current() -> None:
+def test_the_settings_page_and_the_example_are_current() -> None:
     assert TABLE.read_text(encoding="utf-8") == table(), "write it anew: python -m scripts.docs.settings_table"
+    assert EXAMPLE.read_text(encoding="utf-8") == example_file(), "write it anew: python -m scripts.docs.settings_table"
 
 
 def test_every_setting_stands_in_one_row_with_words() -> None:
-    groups = [group for part in sections().values() for group in part]
-    listed = [name for group in groups for name in group.values]
+    listed = [value.name for section in SECTIONS for group in groups(section) for value in group.values]
     assert sorted(set(NAMES) - set(listed)) == []
     assert len(listed) == len(set(listed))
-    assert all(group.text for group in groups)
 
 
 @pytest.mark.requirement("docs.install_links")

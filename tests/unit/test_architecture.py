@@ -119,7 +119,6 @@ def test_the_shared_bootstrap_code_depends_on_no_provider() -> None:
     wrong = {
         f"{name} imports {other}"
         for name, path in shared.items()
-        if not name.endswith(".known_variables")  # the names of all variables, to detect misspelled ones
         for other in imports(path, modules)
         if other not in shared
     }

@@ -14,6 +14,7 @@ import click
 from mcp_idp.cli.bootstrap.errors import BootstrapError, ConfigError
 from mcp_idp.cli.bootstrap.known_variables import find_typos
 from mcp_idp.cli.bootstrap.options import BootstrapOptions
+from mcp_idp.cli.bootstrap.stack_file import store_addresses
 from mcp_idp.cli.common.command_line import TextCommand, TextGroup
 from mcp_idp.cli.common.errors import INTERRUPTED_EXIT
 
@@ -105,7 +106,9 @@ def run(provider: str, name: str, options: BootstrapOptions, variables: Mapping[
     for line in find_typos(variables):
         print(f"bootstrap: warning: {line}", file=sys.stderr, flush=True)
     try:
-        return _load_command(provider, name)(options, variables)
+        code = _load_command(provider, name)(options, variables)
+        if name == "apply" and code == 0:
+            store_addresses(variables)
     except BootstrapError as failure:
         sys.stdout.flush()
         print(f"bootstrap: {failure}", file=sys.stderr)
@@ -113,6 +116,7 @@ def run(provider: str, name: str, options: BootstrapOptions, variables: Mapping[
     except KeyboardInterrupt:
         print("bootstrap: stopped; run it again to continue", file=sys.stderr)
         return INTERRUPTED_EXIT
+    return code
 
 
 def _load_command(provider: str, name: str) -> Command:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mcp_idp.access.policy import AccessFileError
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.config.env import EnvReader, SettingsError
+from mcp_idp.config.stack_settings import read_setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 _Settings = TypeVar("_Settings")
 
@@ -33,9 +34,11 @@ def load_from_env(variables: Mapping[str, str], read: Callable[[EnvReader], _Set
 
 def access_file(env: EnvReader) -> Path:
     """Returns the path of the access file; the folders with provider-specific files are next to it."""
-    return Path(env.get_str("ACCESS_FILE") or "idp-config/access.yaml")
+    path: Path = read_setting(env, "ACCESS_FILE")
+    return path
 
 
 def public_url(env: EnvReader) -> str:
     """Returns the resource identifier, which is the audience of the tokens."""
-    return env.get_url("MCP_PUBLIC_URL") or "http://localhost:3000/mcp"
+    url: str = read_setting(env, "MCP_PUBLIC_URL")
+    return url

@@ -9,19 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.auth0.settings import NAMES as AUTH0
-from mcp_idp.cli.bootstrap.dex.settings import NAMES as DEX
-from mcp_idp.cli.bootstrap.entra.settings import NAMES as ENTRA
-from mcp_idp.cli.bootstrap.keycloak.settings import NAMES as KEYCLOAK
-from mcp_idp.config.env import COMPOSE_ONLY_VARIABLES, EnvReader
-from mcp_idp.config.settings import NAMES as SERVER
+from mcp_idp.config.env import EnvReader
+from mcp_idp.config.stack_settings import KNOWN_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-KNOWN = frozenset({*SERVER, *COMPOSE_ONLY_VARIABLES, *KEYCLOAK, *DEX, *AUTH0, *ENTRA})
-
 
 def find_typos(variables: Mapping[str, str]) -> Iterator[str]:
     """Yields a warning for each unknown variable that resembles a known one; it does not contain the value."""
-    return EnvReader(variables).find_typos(KNOWN)
+    return EnvReader(variables).find_typos(KNOWN_NAMES)

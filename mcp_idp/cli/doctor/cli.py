@@ -188,7 +188,8 @@ def _parse_options(options: DoctorArguments, login: LoginArguments, secrets: Red
         )
     if options.token and options.login:
         raise ValueError("--token and --login: one token at a time")
-    url = server_url(login.url, stack_variables(os.environ, needs=["server"] * (login.url is None)))
+    known = stack_variables(os.environ, needs=["server"] * (login.url is None))
+    url = server_url(login.url, known)
     token, failure = "", None
     if options.token:
         try:
@@ -208,7 +209,7 @@ def _parse_options(options: DoctorArguments, login: LoginArguments, secrets: Red
         options.probe,
         token,
         failure,
-        parse_connect_to(os.environ.get("CONNECT_TO", "")),
+        parse_connect_to(known.get("CONNECT_TO", "")),
     )
 
 

@@ -223,7 +223,7 @@ def login_options(options: LoginArguments, variables: Mapping[str, str]) -> Logi
         client_id=options.client_id,
         calls=tuple(parse_call(parts) for parts in options.calls),
         user=options.user,
-        connect_to=parse_connect_to(variables.get("CONNECT_TO", "")),
+        connect_to=parse_connect_to(known.get("CONNECT_TO", "")),
         access=_access(Path(known.get("ACCESS_FILE") or ACCESS_FILE)),
         issuer=configured_issuer(options.issuer, with_urls(known)) if options.headless else None,
     )

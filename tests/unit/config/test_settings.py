@@ -13,8 +13,9 @@ import pytest
 
 from mcp_idp.cli.bootstrap.keycloak.settings import NAMES as KEYCLOAK
 from mcp_idp.config import load_settings
-from mcp_idp.config.env import COMPOSE_ONLY_VARIABLES, SettingsError
+from mcp_idp.config.env import SettingsError
 from mcp_idp.config.settings import NAMES, Settings
+from mcp_idp.config.stack_settings import KNOWN_NAMES
 from mcp_server.__main__ import main
 
 ROOT = Path(__file__).parents[3]
@@ -158,7 +159,7 @@ def test_an_unrelated_variable_similar_to_one_of_compose_s_is_no_typing_error() 
     load_settings(
         {"HTTP_PORTS": "80", "LOGIN_HOSTS": "a", "MCP_USERS": "b", "MCP_PASSWORDS": "c", "KEYCLOAK_HEAPS": "d"}
     )
-    for name in COMPOSE_ONLY_VARIABLES:
+    for name in KNOWN_NAMES - set(NAMES):
         load_settings({name: "1"})
 
 

@@ -6,7 +6,6 @@ Shared settings have the server's names, so that one `.env` serves both.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,20 +13,16 @@ from mcp_idp.access.policy import AccessPolicy, load_access
 from mcp_idp.cli.bootstrap.env import access_file, load_from_env, public_url
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.common.installation import provider_files
+from mcp_idp.config.stack_settings import names_read_by, read_setting
 from mcp_idp.util.urls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from mcp_idp.config.env import EnvReader
 
-# docs/providers/auth0.md documents each.
-NAMES = (
-    "OAUTH_SERVER_URL",
-    "MCP_PUBLIC_URL",
-    "AUTH0_FILES",
-    "ACCESS_FILE",
-)
+NAMES = names_read_by("auth0")
 FOLDER = "AUTH0_FILES"
 _AUTH0_DOMAIN = ".auth0.com"
 
@@ -73,7 +68,7 @@ def _read(env: EnvReader) -> Auth0Settings:
     return Auth0Settings(
         server_url=env.get_url("OAUTH_SERVER_URL") or "",
         public_url=public_url(env),
-        folder=Path(env.get_str(FOLDER) or ".auth0"),
+        folder=read_setting(env, FOLDER),
         sources=provider_files(access, "auth0"),
         access=load_access(access),
     )

@@ -16,23 +16,15 @@ from mcp_idp.cli.bootstrap.env import access_file, load_from_env, public_url
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.network_checks import check_internal_url, on_loopback, require_production_safe
 from mcp_idp.cli.common.installation import provider_files
+from mcp_idp.config.stack_settings import default_of, names_read_by, read_setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mcp_idp.config.env import EnvReader
 
-# docs/dex.md documents each.
-NAMES = (
-    "OAUTH_SERVER_URL",
-    "OAUTH_INTERNAL_URL",
-    "MCP_PUBLIC_URL",
-    "DEX_UPSTREAM",
-    "DEX_FILES",
-    "DEX_CONFIG",
-    "ACCESS_FILE",
-    "RUNNING_IN_CONTAINER",
-)
+NAMES = names_read_by("dex")
+_ISSUER = "http://localhost:5556"  # of docker-compose.dex.yml
 _PROFILES = ("open-dev", "loopback-only", "closed")
 _HOST_AND_PORT = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-f:]+\]):[0-9]{1,5}", re.ASCII)
 # Both URLs are inserted into the Caddyfile and into a scope, so they must not contain blanks, quotes, braces or escapes
@@ -56,13 +48,13 @@ class DexSettings:
         in_container: Whether this process runs in a container (the image sets RUNNING_IN_CONTAINER).
     """
 
-    server_url: str = "http://localhost:5556"
-    internal_url: str = "http://localhost:5556"
-    public_url: str = "http://localhost:3000/mcp"
-    upstream: str = "dex:5556"
-    folder: Path = Path(".dex")
+    server_url: str = _ISSUER
+    internal_url: str = _ISSUER
+    public_url: str = default_of("MCP_PUBLIC_URL")
+    upstream: str = default_of("DEX_UPSTREAM")
+    folder: Path = default_of("DEX_FILES")
     sources: Path = Path("idp-config/dex")
-    config: tuple[str, ...] = ("dex.yaml",)
+    config: tuple[str, ...] = default_of("DEX_CONFIG")
     access: AccessPolicy
     in_container: bool = False
 
@@ -84,18 +76,18 @@ class DexSettings:
 
 
 def _read(env: EnvReader) -> DexSettings:
-    server_url = env.get_url("OAUTH_SERVER_URL") or "http://localhost:5556"
+    server_url = env.get_url("OAUTH_SERVER_URL") or _ISSUER
     access = access_file(env)
     return DexSettings(
         server_url=server_url,
         internal_url=env.get_url("OAUTH_INTERNAL_URL") or server_url,
         public_url=public_url(env),
-        upstream=env.get_str("DEX_UPSTREAM") or "dex:5556",
-        folder=Path(env.get_str("DEX_FILES") or ".dex"),
+        upstream=read_setting(env, "DEX_UPSTREAM"),
+        folder=read_setting(env, "DEX_FILES"),
         sources=provider_files(access, "dex"),
-        config=env.get_list("DEX_CONFIG") or ("dex.yaml",),
+        config=read_setting(env, "DEX_CONFIG"),
         access=load_access(access),
-        in_container=env.get_bool("RUNNING_IN_CONTAINER"),
+        in_container=read_setting(env, "RUNNING_IN_CONTAINER"),
     )
 
 

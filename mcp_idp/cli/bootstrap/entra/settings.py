@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -12,16 +11,17 @@ from mcp_idp.access.policy import AccessPolicy, load_access
 from mcp_idp.cli.bootstrap.env import access_file, load_from_env, public_url
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.common.installation import provider_files
+from mcp_idp.config.stack_settings import names_read_by, read_setting
 from mcp_idp.providers import PROFILES
 from mcp_idp.util.urls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from mcp_idp.config.env import EnvReader
 
-# docs/entra-registration-proxy.md documents each.
-NAMES = ("OAUTH_SERVER_URL", "JWT_ISSUER", "MCP_PUBLIC_URL", "FRONT_CLIENT_ID", "FRONT_FILES", "ACCESS_FILE")
+NAMES = names_read_by("entra")
 FOLDER = "FRONT_FILES"
 _PROFILES = ("open-dev", "loopback-only", "closed")
 # The URLs are inserted into the Caddyfile, so they must not contain blanks, quotes, braces or escapes.
@@ -78,8 +78,8 @@ def _read(env: EnvReader) -> EntraSettings:
     return EntraSettings(
         proxy_url=env.get_url("OAUTH_SERVER_URL") or "",
         issuer=env.get_url("JWT_ISSUER") or "",
-        client_id=env.get_str("FRONT_CLIENT_ID") or "",
-        folder=Path(env.get_str(FOLDER) or ".front"),
+        client_id=read_setting(env, "FRONT_CLIENT_ID"),
+        folder=read_setting(env, FOLDER),
         sources=provider_files(access, "entra"),
         access=load_access(access),
     )

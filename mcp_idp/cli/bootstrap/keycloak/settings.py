@@ -18,28 +18,14 @@ from mcp_idp.cli.bootstrap.secret_file import read_secret
 from mcp_idp.cli.common.installation import provider_files
 from mcp_idp.config.client_signing_key import ClientSigningKey, InvalidClientKey
 from mcp_idp.config.env import SettingsError
+from mcp_idp.config.stack_settings import default_of, names_read_by, read_setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mcp_idp.config.env import EnvReader
 
-# One name per line; `.env.example` documents each of them.
-NAMES = (
-    "OAUTH_SERVER_URL",
-    "OAUTH_INTERNAL_URL",
-    "MCP_PUBLIC_URL",
-    "OAUTH_CLIENT_AUTH",
-    "OAUTH_CLIENT_SECRET_FILE",
-    "OAUTH_CLIENT_KEY_FILE",
-    "KEYCLOAK_ADMIN_REALM",
-    "KEYCLOAK_ADMIN_CLIENT_ID",
-    "KEYCLOAK_ADMIN_CLIENT_SECRET",
-    "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE",
-    "KEYCLOAK_ACCOUNTS",
-    "ACCESS_FILE",
-    "RUNNING_IN_CONTAINER",
-)
+NAMES = names_read_by("keycloak")
 _DEFAULT_SECRETS = frozenset({"admin", "changeme", "change-me", "changethis", "password", "secret", "bootstrap"})
 
 
@@ -65,11 +51,11 @@ class KeycloakSettings:
         in_container: whether "localhost" means this container only (the image sets RUNNING_IN_CONTAINER).
     """
 
-    server_url: str = "http://localhost:8080/realms/mcp"
-    internal_url: str = "http://localhost:8080/realms/mcp"
-    public_url: str = "http://localhost:3000/mcp"
-    admin_realm: str = "master"
-    admin_client_id: str = "bootstrap"
+    server_url: str = default_of("OAUTH_SERVER_URL")
+    internal_url: str = default_of("OAUTH_SERVER_URL")
+    public_url: str = default_of("MCP_PUBLIC_URL")
+    admin_realm: str = default_of("KEYCLOAK_ADMIN_REALM")
+    admin_client_id: str = default_of("KEYCLOAK_ADMIN_CLIENT_ID")
     admin_client_secret: str = field(repr=False)
     client_secret_file: Path | None = None
     client_signs: bool = False
@@ -123,18 +109,18 @@ def account_file(folder: Path, account: str) -> Path:
 
 
 def _read(env: EnvReader, account: str | None) -> KeycloakSettings:
-    server_url = env.get_url("OAUTH_SERVER_URL") or "http://localhost:8080/realms/mcp"
+    server_url = read_setting(env, "OAUTH_SERVER_URL")
     secret_file = env.get_str("OAUTH_CLIENT_SECRET_FILE")
     source = access_file(env)
     access = load_access(source)
-    accounts = env.get_str("KEYCLOAK_ACCOUNTS")
-    account_secret = read_secret(account_file(Path(accounts), account)) if accounts and account else None
+    accounts = read_setting(env, "KEYCLOAK_ACCOUNTS")
+    account_secret = read_secret(account_file(accounts, account)) if accounts and account else None
     if account_secret and account:
         admin = {"admin_client_id": account_id(server_url.rpartition("/realms/")[2], account)}
     else:
         admin = {
-            "admin_realm": env.get_str("KEYCLOAK_ADMIN_REALM") or "master",
-            "admin_client_id": env.get_str("KEYCLOAK_ADMIN_CLIENT_ID") or "bootstrap",
+            "admin_realm": read_setting(env, "KEYCLOAK_ADMIN_REALM"),
+            "admin_client_id": read_setting(env, "KEYCLOAK_ADMIN_CLIENT_ID"),
         }
     return KeycloakSettings(
         server_url=server_url,
@@ -145,11 +131,11 @@ def _read(env: EnvReader, account: str | None) -> KeycloakSettings:
         client_secret_file=Path(secret_file) if secret_file else None,
         client_signs=_uses_private_key_jwt(env),
         client_key=_client_key(env),
-        accounts=Path(accounts) if accounts else None,
+        accounts=accounts,
         provider_folder=provider_files(source, "keycloak"),
         service_client_secrets=secret_sources(env, access),
         access=access,
-        in_container=env.get_bool("RUNNING_IN_CONTAINER"),
+        in_container=read_setting(env, "RUNNING_IN_CONTAINER"),
     )
 
 

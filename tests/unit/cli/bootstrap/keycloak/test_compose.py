@@ -11,9 +11,9 @@ import yaml
 
 from mcp_idp.cli.bootstrap.dex.settings import NAMES as DEX
 from mcp_idp.cli.bootstrap.keycloak.settings import NAMES as KEYCLOAK
-from mcp_idp.cli.bootstrap.known_variables import KNOWN
 from mcp_idp.cli.subcommands import run
 from mcp_idp.config.settings import NAMES
+from mcp_idp.config.stack_settings import KNOWN_NAMES
 
 ROOT = Path(__file__).parents[5]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -80,13 +80,8 @@ def test_the_whole_of_env_reaches_one_service_which_reads_nothing_of_it(
     assert services[reader]["env_file"] == [{"path": ".env", "required": False}]
     environment = services[reader]["environment"]
     assert {*names, "OAUTH_PROVIDER"} - set(environment) == set()
-    secret = {name for name in KNOWN if re.search("SECRET|PASSWORD", name) and not name.endswith("_FILE")}
+    secret = {name for name in KNOWN_NAMES if re.search("SECRET|PASSWORD", name) and not name.endswith("_FILE")}
     assert {name: environment[name] for name in secret} == dict.fromkeys(secret, "")
-
-
-def test_every_documented_name_is_known() -> None:
-    text = (ROOT / ".env.example").read_text(encoding="utf-8")
-    assert set(re.findall(r"^# ?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE)) - KNOWN == set()
 
 
 def test_a_misspelt_name_is_one_warning_without_its_value(
@@ -104,10 +99,23 @@ def test_a_misspelt_name_is_one_warning_without_its_value(
 
 @pytest.mark.requirement("login.trusted_issuer")
 @pytest.mark.parametrize("stack", ["", ".dex"])
-def test_the_login_gets_the_issuer_of_the_server(stack: str) -> None:
+def test_the_login_gets_the_addresses_that_the_stack_was_started_with(stack: str) -> None:
     content = yaml.safe_load((ROOT / f"docker-compose{stack}.yml").read_text(encoding="utf-8"))
-    server_url = content["services"]["login"]["environment"]["OAUTH_SERVER_URL"]
-    assert server_url == content["x-urls"]["OAUTH_SERVER_URL"]
+    services = content["services"]
+    bootstrap, login = services["bootstrap"], services["login"]
+    assert {name: bootstrap["environment"][name] for name in content["x-urls"]} == content["x-urls"]
+    assert bootstrap["environment"]["STACK_FILE"] == f"{login['working_dir']}/.env"
+    assert set(login["environment"]) == {"PYTHONPATH", "ACCESS_FILE", "MCP_PASSWORD"}
+    (volume,) = login["volumes"]
+    assert volume == "stack-addresses:/run/idp/stack:ro"
+    writers = [name for name, service in services.items() if "stack-addresses:/run/idp/stack" in str(service)]
+    assert writers == ["bootstrap", "login"]
+
+
+@pytest.mark.parametrize("file", ["docker-compose.yml", "docker-compose.dex.yml"])
+def test_the_login_starts_and_recreates_no_other_service(file: str) -> None:
+    login = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))["services"]["login"]
+    assert not {"depends_on", "links", "volumes_from", "network_mode"} & set(login)
 
 
 @pytest.mark.requirement("login.trusted_issuer")
@@ -115,5 +123,4 @@ def test_no_other_stack_has_a_login() -> None:
     assert {path.name for path in ROOT.glob("docker-compose*.yml") if "\n  login:\n" in path.read_text("utf-8")} == {
         "docker-compose.yml",
         "docker-compose.dex.yml",
-        "docker-compose.production.yml",  # tests/unit/cli/bootstrap/keycloak/test_production_compose.py
     }

@@ -128,11 +128,13 @@ def test_caddy_retries_no_request_that_may_have_arrived_and_no_client_can_disabl
 
 
 @pytest.mark.requirement("login.trusted_issuer")
-def test_the_login_gets_the_issuer_of_the_server() -> None:
-    content = _read("docker-compose.production.yml")
-    server_url = content["services"]["login"]["environment"]["OAUTH_SERVER_URL"]
-    # The text after :? is compose's error message if the variable is missing.
-    assert server_url == re.sub(r":\?[^}]*", "", content["x-urls"]["OAUTH_SERVER_URL"])
+def test_the_login_gets_the_public_addresses_and_connects_to_caddy(services: dict[str, dict[str, Any]]) -> None:
+    environment, urls = services["bootstrap"]["environment"], _read("docker-compose.production.yml")["x-urls"]
+    assert {name: environment[name] for name in urls} == urls
+    assert environment["CONNECT_TO"] == "${MCP_HOST}:443=front:8443,${LOGIN_HOST}:443=front:8443"
+    assert set(services["login"]["environment"]) == {"PYTHONPATH", "ACCESS_FILE", "MCP_PASSWORD"}
+    mounted = [name for name, service in services.items() if "stack-addresses" in str(service.get("volumes"))]
+    assert mounted == ["bootstrap", "login"]
 
 
 def test_no_environment_holds_a_secret_and_each_is_mounted_by_who_needs_it(services: dict[str, dict[str, Any]]) -> None:

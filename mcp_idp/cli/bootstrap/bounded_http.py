@@ -10,7 +10,7 @@ import io
 import queue
 import threading
 import traceback
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -131,17 +131,16 @@ class BoundedAdapter(HTTPAdapter):
 
     def _receive(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
         response = super().send(request, *args, **{**options, "stream": True})
-        if response.is_redirect:
-            response.close()
-            raise TooManyRedirects("the response is a redirect, which is not followed", response=response)
-        _require_plain(response.headers, ContentDecodingError("the response is compressed", response=response))
-        body = bytearray()
-        while chunk := response.raw.read(_CHUNK, decode_content=False):
-            body += chunk
-            if len(body) > self._limits.max_bytes:
-                response.close()
-                raise RequestsConnectionError("the response is too long", response=response)
-        response.raw.release_conn()
+        with closing(response.raw):
+            if response.is_redirect:
+                raise TooManyRedirects("the response is a redirect, which is not followed", response=response)
+            _require_plain(response.headers, ContentDecodingError("the response is compressed", response=response))
+            body = bytearray()
+            while chunk := response.raw.read(_CHUNK, decode_content=False):
+                body += chunk
+                if len(body) > self._limits.max_bytes:
+                    raise RequestsConnectionError("the response is too long", response=response)
+            response.raw.release_conn()
         response.raw = io.BytesIO(body)
         return response
 

@@ -61,7 +61,8 @@ async def call_tools(
     """
     watch.logged_in = True
     narrator.step(*STEPS[StepKind.CALL])
-    async with Client(streamable_http_client(plan.url, http_client=http)) as client:
+    transport = streamable_http_client(plan.url, http_client=http)
+    async with Client(transport, read_timeout_seconds=plan.limits.stream_seconds) as client:
         narrator.line("note", f"negotiated MCP {client.protocol_version}")
         tools = await list_tools(client, narrator)
         outcome.tools = [tool.name for tool in tools]

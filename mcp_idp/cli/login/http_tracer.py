@@ -136,6 +136,7 @@ class HttpTracer:
             ProviderError: There is no provider metadata, so that the SDK is about to register at the MCP server; or the
                 server names another provider than the one that may receive the password.
         """
+        await request.aread()  # the SDK repeats a request after a redirect within the origin, with a stream as its body
         self.kind, self.requested_url = self._classify(request), str(request.url)
         if not is_private(self._server.host) and is_private(request.url.host):
             raise ProviderError(

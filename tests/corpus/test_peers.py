@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mcp_idp.cli.subcommands import run
-from mcp_idp.testing.corpus.peers import COMMANDS, MEMBERS, PEERS, HostilePeer, Names
+from mcp_idp.testing.corpus.peers import COMMANDS, MEMBERS, PEERS, RESPONSES, HostilePeer, Names
 from mcp_idp.testing.issuer import Issuer
+from tests.support.compose_stack import REPOSITORY
 from tests.support.fake_mcp_server import PASSWORD
 from tests.support.hostile_peer import hostile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ACCESS = str(Path(__file__).parents[2] / "idp-config" / "access.yaml")
+ACCESS = str(REPOSITORY / "idp-config" / "access.yaml")
 SECRET = "the-secret-of-the-client-that-nobody-else-may-see"
 ADA = ("--headless", "--user", "ada")
 PROGRAMS: dict[str, Callable[[Names], list[str]]] = {
@@ -30,14 +31,15 @@ PROGRAMS: dict[str, Callable[[Names], list[str]]] = {
 }
 MAX_OUTPUT = 200_000
 MAX_SENT = 80 * 1024 * 1024  # what the bootstrap may read, and the buffers of the operating system
-SPECIAL = ("another server", "control characters")
+DANGEROUS = ("another server", "control characters", "500 MB of white space", "a compressed body of 20 MB")
 
 
 def _rows() -> Iterator[Any]:
-    """Yields each row with each command; of wrong members, which are many, most are for the full run."""
+    """Yields each row with each command; most repetitions of a form are for the full run."""
+    often, rare = {*MEMBERS, *RESPONSES}, set(MEMBERS)
     for peer in PEERS:
         for number, command in enumerate(COMMANDS[peer.path]):
-            is_rare = peer in MEMBERS and number > 0 and not peer.name.endswith(SPECIAL)
+            is_rare = (peer in rare or (peer in often and number > 0)) and not peer.name.endswith(DANGEROUS)
             yield pytest.param(command, peer, id=f"{command} {peer.id}", marks=[pytest.mark.full] * is_rare)
 
 

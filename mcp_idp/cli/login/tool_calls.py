@@ -185,9 +185,14 @@ async def call_tool(client: Client, narrator: StepReporter, tools: list[Tool], c
         ) from error
     text = narrator.secrets.redact_remote_text(_text(result))
     if result.is_error:
-        raise ToolCallError(f"{call.tool} reports an error: {_FURTHER.sub('', text)}")
+        raise ToolCallError(f"{call.tool} reports an error: {without_links(text)}")
     narrator.line("response", text)
     return Result(call.tool, arguments, text)
+
+
+def without_links(text: str) -> str:
+    """Returns the text of an error without Pydantic's links."""
+    return _FURTHER.sub("", text)
 
 
 def _text(result: CallToolResult) -> str:

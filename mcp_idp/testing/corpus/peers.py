@@ -131,7 +131,8 @@ def documents(names: Names) -> dict[str, dict[str, Any]]:
     }
 
 
-def _document(value: Any) -> PeerResponse:
+def as_json(value: Any) -> PeerResponse:
+    """Returns a response with `value` as JSON."""
     return PeerResponse(body=lambda: [json.dumps(value).encode()])
 
 
@@ -200,7 +201,7 @@ _ANYWHERE_PATHS = (RESOURCE, PROVIDER, REGISTRATION, AUTHORIZATION, LOGIN, TOKEN
 
 def _member(path: str, member: str, value: str) -> HostilePeer:
     def respond(names: Names) -> PeerResponse:
-        return _document({**documents(names)[path], member: _values(names)[value]})
+        return as_json({**documents(names)[path], member: _values(names)[value]})
 
     return HostilePeer(name=f"{member} is {value}", source="wrong member", path=path, respond=respond)
 
@@ -272,7 +273,7 @@ REQUEST_ID = "the id of the request"
 def _rpc(name: str, **members: Any) -> HostilePeer:
     result = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private", **members}
     document = {"jsonrpc": "2.0", "id": REQUEST_ID, "result": result}
-    return HostilePeer(name=name, source="MCP", path=MCP, respond=lambda _: _document(document))
+    return HostilePeer(name=name, source="MCP", path=MCP, respond=lambda _: as_json(document))
 
 
 _DISCOVERED: Mapping[str, Any] = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}
@@ -288,7 +289,7 @@ SERVERS = (
         name="a JSON-RPC error that steers the terminal",
         source="A13",
         path=MCP,
-        respond=lambda _: _document(
+        respond=lambda _: as_json(
             {"jsonrpc": "2.0", "id": REQUEST_ID, "error": {"code": -1, "message": CONTROLS * 500}}
         ),
     ),
@@ -302,4 +303,6 @@ SERVERS = (
         ),
     ),
 )
+FIRST = (*RESPONSES, *CHALLENGES)
+"""The rows of the server that are sent before any login; its other rows are responses to a request with a token."""
 PEERS = (*RESPONSES, *MEMBERS, *CHALLENGES, *PAGES, *SERVERS)

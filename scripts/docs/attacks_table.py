@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcp_idp.testing.corpus import peers
 from mcp_idp.testing.corpus.families import CORPUS, FAMILIES
 from tests.support.dex_rows import DEX_TOKENS, DIFFERENT_AT_DEX, NOT_SENT, rows_at_dex
 
@@ -24,6 +25,20 @@ A response reads *status, error of the challenge (logged reason)*; 0 is a connec
 """
 _COLUMNS = "| what is tried | source | response | check |\n|---|---|---|---|\n"
 
+_PEERS = """\
+## Hostile servers and providers
+
+What the commands `login`, `token`, `doctor`, `inspect` and `bootstrap` meet: {rows} rows
+(`mcp_idp/testing/corpus/peers.py`), each a response of one endpoint. Whatever it is, no password, secret, code or token
+goes to a host that the user did not name, the output is bounded and has no control characters, and the command ends by
+itself, with a message. Any endpoint may send these:
+
+{anywhere}
+In each document, each member in turn is {values}. Further rows of single endpoints:
+
+| endpoint | what is tried |
+|---|---|
+{single}"""
 _AT_DEX = """\
 ## At Dex
 
@@ -60,7 +75,20 @@ def table() -> str:
     parts = [_HEAD.format(rows=len(CORPUS), checks=len({attack.check for attack in CORPUS}))]
     for family, attacks in FAMILIES.items():
         parts.append(f"## {family}\n\n{_COLUMNS}{''.join(map(_row, attacks))}")
-    return "\n".join([*parts, _at_dex()])
+    return "\n".join([*parts, _peers(), _at_dex()])
+
+
+def _peers() -> str:
+    """Returns the section about hostile servers and providers."""
+    names = dict.fromkeys(peer.name for peer in peers.RESPONSES)
+    values = list(dict.fromkeys(peer.name.partition(" is ")[2] for peer in peers.MEMBERS))
+    single = (*peers.CHALLENGES, *peers.PAGES, *peers.SERVERS)
+    return _PEERS.format(
+        rows=len(peers.PEERS),
+        anywhere="".join(f"- {name}\n" for name in names),
+        values=f"{', '.join(values[:-1])} or {values[-1]}",
+        single="".join(_line(f"`{peer.path}`", peer.name) for peer in single),
+    )
 
 
 def _line(*cells: str) -> str:

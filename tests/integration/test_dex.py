@@ -376,7 +376,24 @@ def test_dex_itself_redirects_only_to_a_client_s_own_uris(dex: Dex, native: str,
 
 @pytest.mark.requirement("dex.redirect_uris")
 @pytest.mark.parametrize(
-    "name", ["redirect_uri", "client_id", "state", "redirect%5Furi", "client_id%00", "redirect+uri"]
+    "name",
+    [
+        "redirect_uri",
+        "client_id",
+        "state",
+        "redirect%5Furi",
+        "client_id%00",
+        "redirect+uri",
+        "scope",
+        "response_type",
+        "code_challenge",
+        "code_challenge_method",
+        "Client_Id",
+        "a=%0a&b",
+        "a=%00&b",
+        "a;client_id",
+        "a=1;client_id",
+    ],
 )
 def test_a_parameter_that_could_be_read_twice_is_rejected(dex: Dex, native: str, name: str) -> None:
     url = dex.authorization_url(native)
@@ -386,7 +403,17 @@ def test_a_parameter_that_could_be_read_twice_is_rejected(dex: Dex, native: str,
 
 @pytest.mark.requirement("dex.redirect_uris")
 @pytest.mark.parametrize(
-    "back", ["https://attacker.example/", "//attacker.example", "/\\attacker.example", "javascript:x"]
+    "back",
+    [
+        "https://attacker.example/",
+        "//attacker.example",
+        "/\\attacker.example",
+        "javascript:x",
+        "/\n//attacker.example",
+        "/\t/attacker.example",
+        "\x00//attacker.example",
+        "/.//attacker.example",
+    ],
 )
 def test_a_page_s_way_back_leads_nowhere_else(dex: Dex, native: str, back: str) -> None:
     begun = httpx.get(dex.authorization_url(native, start="/auth/local")).headers["location"]

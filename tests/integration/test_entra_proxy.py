@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 import warnings
 from contextlib import contextmanager
@@ -229,6 +230,76 @@ def test_a_link_past_the_page_leads_nowhere(proxy: Proxy, cookie: str | None, co
     assert len(proxy.entra.logins) == before
 
 
+# What one parser skips or reads as a value, and another as a second grant, client or challenge.
+HIDDEN = (
+    "a=\n&grant_type=password&username=a&password=b",
+    "a=\r\n&grant_type=password&username=a&password=b",
+    "a=\x00&grant_type=password",
+    "a=\u2028&grant_type=password",
+    "a=%0a&b=c",
+    "a=%00",
+    "a=1;grant_type=password",
+    "a=%zz",
+    "a=%",
+    "a",
+    "&a=b",
+    "grant_type&a=b",
+    "grant%5ftype=password",
+    "Grant_Type=password",
+    "grant_type[]=password",
+    "code_verifier=a&code_verifier=b",
+    "&".join(f"a{'a' * n}=b" for n in range(40)),
+)
+HIDDEN_IN_A_QUERY = (
+    "code_challenge=",
+    "code_challenge_method=plain",
+    "response_type=token",
+    "scope=other",
+    "x#",
+    "x=#",
+    "x=1;client_id=other",
+    "x=%0a",
+    "x=%0d%0aset-cookie:a",
+    "x=%00",
+    "x=%7f",
+    "%72esponse_type=token",
+)
+
+
+@pytest.mark.parametrize("part", HIDDEN_IN_A_QUERY)
+def test_a_login_that_could_be_read_in_two_ways_does_not_begin(proxy: Proxy, part: str) -> None:
+    whole = urlencode(proxy.login_query())
+    for path in ("/authorize", "/authorize/agreed"):
+        for query in (f"{whole}&{part}", f"{part}&{whole}"):
+            with socket.create_connection(("127.0.0.1", urlsplit(proxy.url).port or 80), timeout=30) as connection:
+                host = urlsplit(proxy.url).netloc
+                head = f"GET {path}?{query} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+                connection.sendall(head.encode())  # as it is: a client library would escape it
+                assert b" 400 " in connection.makefile("rb").readline()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "application/x-www-form-urlencoded; charset=utf-7"},
+        {"Content-Type": "application/x-www-form-urlencoded; charset=ibm500"},
+        {"Content-Type": "application/x-www-form-urlencoded, application/json"},
+        {"Content-Type": "multipart/form-data; boundary=a"},
+        {"Content-Type": ""},
+        {"Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": "gzip"},
+    ],
+)
+def test_a_form_of_another_encoding_is_not_passed_on(proxy: Proxy, headers: dict[str, str]) -> None:
+    before = len(proxy.entra.forms)
+    form = f"grant_type=refresh_token&refresh_token=x&client_id={CLIENT}"
+    assert proxy.post("/token", content=form, headers=headers).status_code == 400
+    plain = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert proxy.post("/token?grant_type=password", content=form, headers=plain).status_code == 400
+    assert len(proxy.entra.forms) == before
+    plain["Content-Type"] += "; charset=UTF-8"
+    assert (proxy.post("/token", content=form, headers=plain).status_code, len(proxy.entra.forms)) == (400, before + 1)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -261,6 +332,7 @@ def test_an_invalid_authorization_request_is_rejected(proxy: Proxy, changes: dic
         ("grant_type=password&username=a&password=b&client_id={}", 400),
         ("grant_type=refresh_token&grant_type=password&username=a&password=b&client_id={}", 400),
         ("refresh_token=x&client_id={}", 400),
+        *[(f"grant_type=authorization_code&client_id={{}}&{part}", 400) for part in HIDDEN],
     ],
 )
 def test_a_token_request_that_could_be_read_in_two_ways_is_not_passed_on(proxy: Proxy, form: str, status: int) -> None:

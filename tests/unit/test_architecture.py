@@ -57,7 +57,7 @@ KEYCLOAK = (
     ("runner",),
     ("compliance",),
     ("probe",),
-    ("commands",),
+    ("subcommands",),
 )
 MAX_LINES = 400
 

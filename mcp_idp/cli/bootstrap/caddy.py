@@ -30,6 +30,29 @@ REGISTRATION = """\
 CLOSED = "\t\t\terror 403"
 
 
+# A name and a value, in which no character is a separator for another parser and no escape is a control character.
+_CHARACTERS = "[A-Za-z0-9._~!$'()*+,/:@?=-]|%([2-6][0-9A-Fa-f]|7[0-9A-Ea-e]|[89A-Fa-f][0-9A-Fa-f])"
+_PAIR = f"[a-z_]+=({_CHARACTERS})*"
+_MAX_PAIRS = 30
+
+
+def not_plain(text: str) -> str:
+    """Returns a CEL expression that is true unless a form or query has one reading only.
+
+    It is judged as a whole: names of lower-case letters without escapes, each at most once, and values of the
+    characters of a URL. Whatever another parser could read differently is not plain: line breaks, `;`, `#`, escaped or
+    repeated names, names without a value.
+
+    Args:
+        text: The Caddy placeholder of the form or query.
+    """
+    names = f'{text}.split("&")'
+    return (
+        f'!{text}.matches("^{_PAIR}(&{_PAIR})*$") || {names}.size() > {_MAX_PAIRS} || '
+        f'!{names}.all(one, {names}.exists_one(other, other.split("=")[0] == one.split("=")[0]))'
+    )
+
+
 class _Template(string.Template):
     """A template with the delimiter `%%`, because `$` and `{` have a meaning in Caddyfiles."""
 

@@ -16,6 +16,7 @@ from mcp_idp.cli.bootstrap.known_variables import find_typos
 from mcp_idp.cli.bootstrap.options import BootstrapOptions
 from mcp_idp.cli.bootstrap.stack_file import store_addresses
 from mcp_idp.cli.common.command_line import TextCommand, TextGroup
+from mcp_idp.cli.common.console import printable
 from mcp_idp.cli.common.errors import INTERRUPTED_EXIT
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def run(provider: str, name: str, options: BootstrapOptions, variables: Mapping[
             store_addresses(variables)
     except BootstrapError as failure:
         sys.stdout.flush()
-        print(f"bootstrap: {failure}", file=sys.stderr)
+        print(f"bootstrap: {printable(str(failure))}", file=sys.stderr)
         return failure.exit_code
     except KeyboardInterrupt:
         print("bootstrap: stopped; run it again to continue", file=sys.stderr)
@@ -128,7 +129,9 @@ def _load_command(provider: str, name: str) -> Command:
     commands: Mapping[str, Command] = importlib.import_module(f"mcp_idp.cli.bootstrap.{provider}.commands").COMMANDS
     if name not in commands:
         raise ConfigError(f"--provider {provider} has no command {name}; its commands are {', '.join(commands)}")
-    return commands[name]
+    bounded = importlib.import_module("mcp_idp.cli.bootstrap.bounded_http")
+    command: Command = bounded.usable_responses()(commands[name])
+    return command
 
 
 def duration(text: str) -> int:

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, cast
 from rich.console import Console
 from rich.text import Text
 
-from mcp_idp.cli.common.console import printable
+from mcp_idp.cli.common.console import json_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -115,7 +115,7 @@ def waiting(what: str) -> Iterator[Callable[[str], None]]:
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with console.status(Text(what)) if console.is_terminal else nullcontext():
-        yield lambda line: console.print(Text(line, style=_style(line)))
+        yield lambda line: console.print(Text(printable(line), style=_style(line)))
 
 
 def line_printer(stream: IO[str]) -> Callable[[str], None]:
@@ -123,14 +123,14 @@ def line_printer(stream: IO[str]) -> Callable[[str], None]:
     console = Console(file=stream, highlight=False, soft_wrap=True)
 
     def print_line(line: str) -> None:
-        console.print(Text(line, style=_style(line)))
+        console.print(Text(printable(line), style=_style(line)))
 
     return print_line
 
 
 def print_json(document: object, stream: IO[str]) -> None:
     """Prints `document` as JSON; sets become sorted lists."""
-    stream.write(json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n")
+    stream.write(json_text(document, default=_plain) + "\n")
     stream.flush()
 
 

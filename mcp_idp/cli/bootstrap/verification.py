@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
+from mcp_idp.cli.bootstrap.bounded_http import BoundedTransport
 from mcp_idp.cli.bootstrap.errors import VerificationError
 from mcp_idp.cli.bootstrap.output import count_noun
 from mcp_idp.cli.bootstrap.tls import tls_errors_as_config_errors
@@ -109,4 +110,4 @@ def create_client(seconds: float = _TIMEOUT_SECONDS) -> httpx.Client:
         ConfigError: SSL_CERT_FILE contains no certificates.
     """
     with tls_errors_as_config_errors():
-        return httpx.Client(timeout=seconds)
+        return httpx.Client(timeout=seconds, transport=BoundedTransport(httpx.Client()))

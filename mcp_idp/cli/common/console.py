@@ -6,6 +6,7 @@ nor control characters, which could send escape sequences to the terminal.
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,9 +31,24 @@ def printable(text: str) -> str:
     Line breaks become spaces, other non-printable characters become escapes, and text is cut after 2,000 characters.
     The text may come from a server, a provider, or a client that registered itself.
     """
-    line = " ".join(text.splitlines())
+    line = " ".join(text[: _MAX_LINE + 1].splitlines())
     clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
     return clean if len(clean) <= _MAX_LINE else f"{clean[:_MAX_LINE]} …"
+
+
+def json_text(document: object, *, default: Callable[[object], object] | None = None) -> str:
+    """Returns `document` as indented JSON in which every character that is not printable is escaped.
+
+    JSON itself escapes only C0 control characters in strings; a terminal also obeys DEL and C1, and bidirectional
+    controls reorder what it shows.
+
+    Args:
+        document: A JSON value.
+        default: Converts other objects, see `json.dumps`.
+    """
+    text = json.dumps(document, ensure_ascii=False, indent=2, default=default)
+    # `json.dumps` leaves DEL as it is, although it is a control character
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text).replace("\x7f", r"\u007f")
 
 
 @dataclass(slots=True)

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx2
 
+from mcp_idp.cli.common.bounded_transport import LIMITS, BoundedTransport
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+
+    from mcp_idp.cli.common.bounded_transport import ResponseLimits
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -92,6 +96,7 @@ def create_client(
     auth: httpx2.Auth | None = None,
     on_request: Callable[[httpx2.Request], Awaitable[None]] | None = None,
     on_response: Callable[[httpx2.Response], Awaitable[None]] | None = None,
+    limits: ResponseLimits = LIMITS,
 ) -> httpx2.AsyncClient:
     """Creates an HTTP client that follows no redirects and never uses the environment's proxy for loopback addresses.
 
@@ -100,15 +105,32 @@ def create_client(
         auth: Adds credentials to requests.
         on_request: Called before each request.
         on_response: Called after each response's headers, before its body is read.
+        limits: What a server may make this client read, and how long it may make it wait.
     """
     direct = httpx2.AsyncHTTPTransport()
+    routed = httpx2.AsyncClient(
+        transport=RemapTransport(address_map, direct) if address_map else None,
+        mounts=None if address_map else {f"all://{host}": direct for host in _LOOPBACK},
+    )
     return httpx2.AsyncClient(
         auth=auth,
         timeout=httpx2.Timeout(_READ_SECONDS, connect=10),
-        transport=RemapTransport(address_map, direct) if address_map else None,
-        mounts=None if address_map else {f"all://{host}": direct for host in _LOOPBACK},
+        transport=BoundedTransport(_ClientTransport(routed), limits),
         event_hooks={
             "request": [on_request] if on_request else [],
             "response": [on_response] if on_response else [],
         },
     )
+
+
+class _ClientTransport(httpx2.AsyncBaseTransport):
+    """Sends requests with a client, which chooses between a proxy of the environment and a direct connection."""
+
+    def __init__(self, client: httpx2.AsyncClient) -> None:
+        self._client = client
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        return await self._client.send(request, stream=True)
+
+    async def aclose(self) -> None:
+        await self._client.aclose()

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HIDDEN = "<hidden>"
+_PLACEHOLDER = "\ue000"  # of the private use area
+# Public words and secrets also come from a server's responses, which may hold any number of words of any length.
+_MAX_WORDS = 200
+_MAX_WORD_CHARACTERS = 300
 
 
 class Redactor:
@@ -37,18 +41,21 @@ class Redactor:
     def add_public(self, *values: object) -> None:
         """Registers public words: the user name, scopes, roles, our own URLs. A password inside them stays visible.
 
-        Empty values and values that are not strings are ignored.
+        Empty values, values that are not strings, long words and words over a bound of their number are ignored.
         """
-        self._public.update(word for word in values if isinstance(word, str) and word)
+        for word in values:
+            if isinstance(word, str) and word and len(word) <= _MAX_WORD_CHARACTERS and len(self._public) < _MAX_WORDS:
+                self._public.add(word)
 
     def redact(self, text: str) -> str:
         """Returns `text` without the secrets of `add_secret`.
 
-        Longer secrets are replaced first: if one secret contains another, no part of the longer one remains.
+        Longer secrets are replaced first: if one secret contains another, no part of the longer one remains. They are
+        replaced by one character: a provider chooses its tokens, and "<hidden>" with tokens such as "d" would grow.
         """
         for value in sorted(self._values, key=len, reverse=True):
-            text = text.replace(value, HIDDEN)
-        return text
+            text = text.replace(value, _PLACEHOLDER)
+        return text.replace(_PLACEHOLDER, HIDDEN)
 
     def redact_remote_text(self, text: str) -> str:
         """Returns text from a provider, server or tool without the password where that is a whole word.
@@ -93,6 +100,6 @@ def _map_strings(change: Callable[[str], str], value: Any) -> Any:
 def _whole_word_pattern(word: str) -> str:
     """Returns a pattern for `word` as a whole word, in which any white space matches any other."""
     pattern = r"\s+".join(re.escape(part) for part in re.split(r"\s+", word))
-    before = r"(?<!\w)" if re.match(r"\w", word) else ""
+    before = r"(?<!\w)" if re.match(r"\w", word) else r"(?<!\s)" if re.match(r"\s", word) else ""
     after = r"(?!\w)" if re.search(r"\w\Z", word) else ""
     return f"{before}{pattern}{after}"

@@ -11,10 +11,16 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 MAX_CHARACTERS = 64 * 1024
+_TOKEN_CHARACTERS = frozenset(map(chr, range(0x21, 0x7F)))
 
 
 class TokenInputError(ValueError):
     """Standard input contains no token; the message says what to do."""
+
+
+def is_token(text: str) -> bool:
+    """Returns whether `text` can be an access token: visible ASCII characters only (RFC 6749 appendix A.12)."""
+    return 0 < len(text) <= MAX_CHARACTERS and _TOKEN_CHARACTERS.issuperset(text)
 
 
 def read_token(stream: TextIO) -> str:

@@ -148,8 +148,15 @@ def describe_claims(claims: Claims, now: float, roles_claim: str = "roles") -> l
     if names:
         lines.append(f"{kind + 's':11} {' '.join(names)}")
     if isinstance(expiry := claims.get("exp"), int | float):
-        lines.append(f"expires     in {max(0, round((expiry - now) / 60))} min  (exp)")
+        lines.append(f"expires     {_time_left(expiry, now)}  (exp)")
     return lines
+
+
+def _time_left(expiry: float, now: float) -> str:
+    try:
+        return f"in {max(0, round((expiry - now) / 60))} min"
+    except (OverflowError, ValueError):  # a number too large, an infinite one, or none (NaN): JSON of a provider
+        return "at no time that can be computed"
 
 
 @dataclass(frozen=True, slots=True)

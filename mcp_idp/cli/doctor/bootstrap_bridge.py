@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from mcp_idp.cli.bootstrap.bounded_http import usable_responses
 from mcp_idp.cli.bootstrap.dex.commands import DexRun
 from mcp_idp.cli.bootstrap.errors import BootstrapError, ConfigError
 from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
@@ -70,10 +71,12 @@ class ProbeResult:
     fault: str = ""
 
 
+@usable_responses()
 def _audit(variables: Mapping[str, str]) -> AuditReport:
     return audit(_keycloak_settings(variables, "check"), wait=_START_SECONDS, log=_ignore)
 
 
+@usable_responses()
 def _probe(variables: Mapping[str, str], stop: threading.Event) -> list[ProbeOutcome]:
     settings = _keycloak_settings(variables, "apply")
     session = AdminClient(settings, _ignore)
@@ -196,6 +199,7 @@ def confirm_on_terminal() -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
+@usable_responses()
 def _plan(variables: Mapping[str, str], log: Log) -> bool:
     """Logs what `apply` would change at Keycloak, and returns whether that is anything."""
     settings = _keycloak_settings(variables, "check")
@@ -205,6 +209,7 @@ def _plan(variables: Mapping[str, str], log: Log) -> bool:
     return any(change.action != "step" for change in changes)
 
 
+@usable_responses()
 def _apply(variables: Mapping[str, str], log: Log) -> None:
     run_apply(_keycloak_settings(variables, "apply"), wait=_START_SECONDS, log=log)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from dataclasses import dataclass, fields, replace
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mcp_idp.cli.common.command_line import TextCommand, chosen_url, url_options, usage_error
-from mcp_idp.cli.common.console import StepReporter, open_console, printable, progress
+from mcp_idp.cli.common.console import StepReporter, json_text, open_console, printable, progress
 from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, LoginClientError
 from mcp_idp.cli.common.http import create_client, parse_connect_to
 from mcp_idp.cli.common.redaction import Redactor
@@ -158,7 +157,7 @@ def command(server: str | None, url: str | None, **values: Any) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
     if options.json:
-        print(json.dumps(as_json(order.url, results, secrets), indent=2))
+        print(json_text(as_json(order.url, results, secrets)))
     else:
         Report(open_console(), secrets).print(order.url, results, login_tested=options.login)
     code = exit_code(results)

@@ -14,7 +14,7 @@ import click
 
 from mcp_idp.access.policy import AccessFileError, load_access
 from mcp_idp.cli.common.command_line import USAGE_EXIT, TextCommand
-from mcp_idp.cli.common.console import printable, progress
+from mcp_idp.cli.common.console import json_text, printable, progress
 from mcp_idp.cli.common.errors import INTERRUPTED_EXIT
 from mcp_idp.cli.common.running_stack import stack_environment
 from mcp_idp.cli.common.server_env import DOTENV
@@ -74,7 +74,7 @@ def command(jwks: Path | None, env_file: Path, *, prints_json: bool, tokens: tup
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
     if prints_json:
-        print(json.dumps(as_json(evaluation), ensure_ascii=True, indent=2))
+        print(json_text(as_json(evaluation)))
     else:
         for line in lines(evaluation):
             print(printable(line))

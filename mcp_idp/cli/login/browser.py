@@ -6,11 +6,11 @@ import os
 import sys
 import webbrowser
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import anyio.to_thread
 
 from mcp_idp.cli.common.errors import LoginError, ProviderError
+from mcp_idp.cli.common.safe_http import is_http_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ def check_login_url(url: str) -> None:
     Raises:
         ProviderError: The URL is not http or https.
     """
-    if urlsplit(url).scheme not in {"http", "https"}:
+    if not is_http_url(url):
         raise ProviderError(
             f"the provider's authorization endpoint is not a web address: {url.partition('?')[0]}",
             "authorization_endpoint in the provider's metadata must be an http or https URL",

@@ -16,7 +16,7 @@ import click
 
 from mcp_idp.access.policy import AccessFileError, AccessPolicy, load_access
 from mcp_idp.cli.common.command_line import TextCommand, chosen_url, url_options, usage_error
-from mcp_idp.cli.common.console import StepReporter, open_console
+from mcp_idp.cli.common.console import StepReporter, json_text, open_console
 from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, ServerUnreachable
 from mcp_idp.cli.common.http import parse_connect_to
 from mcp_idp.cli.common.redaction import Redactor
@@ -170,7 +170,7 @@ def command(server: str | None, url: str | None, *, as_json: bool, **values: Any
         return INTERRUPTED_EXIT
     if as_json:
         document = secrets.hide_in(ending.report(plan, narrator))
-        print(json.dumps(document, ensure_ascii=False, indent=2))
+        print(json_text(document))
     if ending.exit_code == ServerUnreachable.exit_code and (hint := crash_hint(os.environ)):
         print(f"login: {hint}", file=sys.stderr)
     return ending.exit_code

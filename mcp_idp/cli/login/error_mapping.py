@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mcp_idp.cli.login.options import LoginOptions
 
 _AT_SERVER = frozenset({StepKind.INITIAL_REQUEST, StepKind.RESOURCE_METADATA, StepKind.CALL})
+# What the values in a response can cause where they are used: a number too large, a URL that is none, JSON too deep.
+_UNUSABLE = (ValueError, ArithmeticError, RecursionError, TypeError, LookupError, httpx2.InvalidURL)
 _AT_LOGIN = frozenset({StepKind.LOGIN, StepKind.AUTHORIZATION_RESPONSE, StepKind.TOKEN})
 
 
@@ -48,6 +50,8 @@ def map_exception(error: BaseException, watch: HttpTracer) -> LoginClientError:
         if isinstance(part, MCPError):
             return _server_failure(part, watch)
     part = next(_parts(error))
+    if isinstance(part, _UNUSABLE):
+        return _unusable(part, watch)
     return LoginClientError(
         f"unexpected {type(part).__name__}: {part}", "this is a bug in this client: please report it"
     )
@@ -85,6 +89,16 @@ def _server_failure(error: MCPError, watch: HttpTracer) -> LoginClientError:
     if watch.token_received:
         return ToolCallError(f"the server responded with an error: {watch.redact_remote_text(str(error))}")
     return ServerUnreachable(f"what responds at {watch.url} is not an MCP server: {error}", "check the URL's path")
+
+
+def _unusable(error: BaseException, watch: HttpTracer) -> LoginClientError:
+    kind: type[LoginClientError] = ProviderError
+    if watch.kind in _AT_SERVER:
+        kind = ServerUnreachable if not watch.token_received else ToolCallError
+    elif watch.kind in _AT_LOGIN:
+        kind = LoginError
+    reason = watch.redact_remote_text(str(error).partition("\n")[0])
+    return kind(f"the response of {watch.requested_url} is not usable: {type(error).__name__}: {reason}")
 
 
 def _unreachable(error: httpx2.HTTPError, watch: HttpTracer) -> LoginClientError:

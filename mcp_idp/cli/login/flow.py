@@ -25,6 +25,7 @@ from mcp_idp.cli.common.errors import LoginClientError, LoginError, TokenRejecte
 from mcp_idp.cli.common.http import create_client
 from mcp_idp.cli.common.token_summary import server_message, string_list
 from mcp_idp.cli.common.trusted_issuer import check_issuer, check_metadata
+from mcp_idp.cli.login.browser import check_login_url
 from mcp_idp.cli.login.client_registration import InMemoryTokenStorage, client_metadata, preregistered_client
 from mcp_idp.cli.login.error_mapping import map_exception, rejection_advice, token_rejected_error
 from mcp_idp.cli.login.http_tracer import HttpTracer
@@ -60,7 +61,8 @@ async def call_tools(
     """
     watch.logged_in = True
     narrator.step(*STEPS[StepKind.CALL])
-    async with Client(streamable_http_client(plan.url, http_client=http)) as client:
+    transport = streamable_http_client(plan.url, http_client=http)
+    async with Client(transport, read_timeout_seconds=plan.limits.stream_seconds) as client:
         narrator.line("note", f"negotiated MCP {client.protocol_version}")
         tools = await list_tools(client, narrator)
         outcome.tools = [tool.name for tool in tools]
@@ -142,7 +144,11 @@ class LoginFlow:
                     callback_handler=self._take_authorization_response,
                 )
                 async with create_client(
-                    plan.connect_to, auth=auth, on_request=watch.on_request, on_response=watch.on_response
+                    plan.connect_to,
+                    auth=auth,
+                    on_request=watch.on_request,
+                    on_response=watch.on_response,
+                    limits=plan.limits,
                 ) as http:
                     yield http
 
@@ -172,6 +178,7 @@ class LoginFlow:
             self._narrator.line("note", f"not needed: uses the preregistered client {self._plan.client_id}")
         self._watch.kind, self._watch.requested_url = StepKind.LOGIN, url.partition("?")[0]
         self._narrator.step(*STEPS[StepKind.LOGIN])
+        check_login_url(url)
         query = dict(parse_qsl(urlsplit(url).query))
         self._watch.requested_scopes = string_list(query.get("scope"))
         self._narrator.line("request", f"GET {self._watch.requested_url}")
@@ -276,7 +283,7 @@ async def run(
     """
     # The SDK logs exceptions with tracebacks before it raises them; they are reported here instead.
     logging.getLogger("mcp").setLevel(logging.CRITICAL + 1)
-    async with create_client(plan.connect_to) as pages:
+    async with create_client(plan.connect_to, limits=plan.limits) as pages:
         flow = LoginFlow(plan, narrator, choose_login(pages))
         try:
             outcome = await _run_flow(flow, plan, narrator)
@@ -308,7 +315,7 @@ async def run_for_token(
         LoginClientError: The login failed.
     """
     logging.getLogger("mcp").setLevel(logging.CRITICAL + 1)
-    async with create_client(plan.connect_to) as pages:
+    async with create_client(plan.connect_to, limits=plan.limits) as pages:
         flow = LoginFlow(plan, narrator, choose_login(pages))
         async with _deregister_on_exit(flow, plan, narrator, keep=keep):
             return await flow.fetch_token()

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass, field
+from html import unescape
 from html.parser import HTMLParser
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
@@ -13,6 +20,11 @@ _ERROR_CLASSES = ("error", "alert", "invalid-feedback")
 _NAME_FIELDS = frozenset({"text", "email", "tel"})
 _REJECT_LABELS = ("cancel", "deny", "decline", "reject", "abort", "refuse", "no")
 _MAX_MESSAGE = 300
+_MAX_DEPTH = 200  # elements; the time for a page is the product of its length and its depth
+_MAX_CONTROLS = 1000
+_MAX_TAG = 16 * 1024
+_TAG = re.compile(r"""<(/?[A-Za-z][^\s/<>]*+)(?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+>""")
+_RAW = frozenset({"script", "style"})
 
 
 @dataclass(slots=True)
@@ -106,10 +118,55 @@ def read_page(html: str, url: str) -> Page:
         url: Its URL, to resolve relative form actions.
     """
     parser = _PageParser(url)
-    parser.feed(html)
-    parser.close()
+    for part in _tokens(html):
+        if not part.startswith("<"):
+            parser.handle_data(_decoded(part))
+        elif len(part) <= _MAX_TAG:
+            with suppress(ValueError):  # a character reference such as &#9…9; of thousands of digits
+                parser.feed(part)
     message = " ".join(" ".join(parser.messages).split())
     return Page(" ".join("".join(parser.title).split()), parser.forms, message[:_MAX_MESSAGE])
+
+
+def _tokens(html: str) -> Iterator[str]:
+    """Yields the tags and the texts of a page, without comments, declarations and scripts.
+
+    `HTMLParser` alone takes a time that grows with the square of the page's length, for pages such as "<a <a <a ".
+    Here no character is read twice: a tag ends before the next "<", also in quotes.
+    """
+    lower, position = html.lower(), 0
+    while position < len(html):
+        start = html.find("<", position)
+        if start != position:
+            yield html[position : start if start >= 0 else len(html)]
+        if start < 0:
+            return
+        position = _end_of_markup(html, start)
+        if (tag := _TAG.match(html, start)) is not None:
+            yield tag.group()
+            position = tag.end()
+            if (name := tag.group(1).lower()) in _RAW:
+                position = lower.find(f"</{name}", position)
+        if position < 0:
+            return  # what is not closed goes to the end of the page
+
+
+def _end_of_markup(html: str, start: int) -> int:
+    """Returns where a comment or declaration at `start` ends, or -1; what is neither ends after its first character."""
+    if html.startswith("<!--", start):
+        end = html.find("-->", start + 4)
+        return end if end < 0 else end + 3
+    if html.startswith(("<!", "<?"), start):
+        end = html.find(">", start)
+        return end if end < 0 else end + 1
+    return start + 1
+
+
+def _decoded(text: str) -> str:
+    try:
+        return unescape(text)
+    except ValueError:  # as above
+        return text
 
 
 class _PageParser(HTMLParser):
@@ -123,6 +180,7 @@ class _PageParser(HTMLParser):
         self._in_title = False
         self._open: list[tuple[str, bool]] = []  # enclosing elements, and whether each is an error message
         self._button: Field | None = None
+        self._controls = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
@@ -133,7 +191,7 @@ class _PageParser(HTMLParser):
             self._control(tag, values)
         elif tag == "title":
             self._in_title = not self.title
-        if tag not in _VOID:
+        if tag not in _VOID and len(self._open) < _MAX_DEPTH:
             classes = f"{values.get('class', '')} {values.get('id', '')}".lower()
             self._open.append((tag, any(error_class in classes for error_class in _ERROR_CLASSES)))
 
@@ -151,14 +209,15 @@ class _PageParser(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._in_title:
             self.title.append(data)
-        elif self._button is not None:
+        elif self._button is not None and len(self._button.label) < _MAX_MESSAGE:
             self._button.label += data
         if any(is_message for _, is_message in self._open) and self._open[-1][0] not in {"script", "style"}:
             self.messages.append(data)
 
     def _control(self, tag: str, values: dict[str, str]) -> None:
-        if self._form is None or "disabled" in values:
+        if self._form is None or "disabled" in values or self._controls == _MAX_CONTROLS:
             return
+        self._controls += 1
         kind = values.get("type", "submit" if tag == "button" else "text").lower()
         control = Field(values.get("name", ""), kind, values.get("value", ""))
         if kind in {"submit", "image"}:

@@ -26,6 +26,8 @@ from mcp_idp.cli.common.token_summary import (
 from mcp_idp.cli.common.trusted_issuer import check_issuer
 from mcp_idp.cli.login.granted_scopes import describe_missing, missing_scopes
 from mcp_idp.cli.login.steps import STEPS, StepKind
+from mcp_idp.util import strict_json
+from mcp_idp.util.urls import is_private
 
 if TYPE_CHECKING:
     from mcp_idp.access.policy import AccessPolicy
@@ -33,12 +35,28 @@ if TYPE_CHECKING:
 
 
 def json_object(response: httpx2.Response) -> dict[str, Any]:
-    """Returns the JSON object in the body of `response`; empty if there is none."""
+    """Returns the JSON object in the body of `response`; empty if there is none.
+
+    Raises:
+        ProviderError: The JSON is ambiguous or nests too deeply, so that the SDK could read it differently.
+    """
     try:
-        body = json.loads(response.content)
-    except ValueError:
+        body = strict_json.loads(response.content)
+    except strict_json.StrictJsonError as error:
+        if _is_any_json(response.content):
+            raise ProviderError(f"the response of {response.request.url} is not usable: {error}") from error
         return {}
     return body if isinstance(body, dict) else {}
+
+
+def _is_any_json(content: bytes) -> bool:
+    try:
+        json.loads(content)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return True
 
 
 def json_method(request: httpx2.Request) -> str:
@@ -118,7 +136,13 @@ class HttpTracer:
             ProviderError: There is no provider metadata, so that the SDK is about to register at the MCP server; or the
                 server names another provider than the one that may receive the password.
         """
+        await request.aread()  # the SDK repeats a request after a redirect within the origin, with a stream as its body
         self.kind, self.requested_url = self._classify(request), str(request.url)
+        if not is_private(self._server.host) and is_private(request.url.host):
+            raise ProviderError(
+                f"{request.url} is inside this network and the server is not: no request was sent",
+                "the server's metadata must name addresses that every client can reach",
+            )
         if self._configured_issuer is not None and self.kind in {StepKind.PROVIDER_METADATA, StepKind.REGISTRATION}:
             check_issuer(self.issuer or "", self._configured_issuer)
         authorization = request.headers.get("authorization", "")

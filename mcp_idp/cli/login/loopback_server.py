@@ -118,7 +118,10 @@ class LoopbackServer:
         request, *lines = head.split("\r\n")
         method, target, *_ = [*request.split(" "), "", ""]
         hosts = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("host:")]
-        parts = urlsplit(target)
+        try:
+            parts = urlsplit(target)
+        except ValueError:  # such as //[
+            return 400, page("Bad request", "This is not a web address.")
         if hosts != [self._host] or parts.path != PATH:  # another Host would mean DNS rebinding
             return 404, page("Not found", "This address only receives login responses.")
         if method != "GET":

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mcp_idp.cli.common.bounded_transport import LIMITS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mcp_idp.access.policy import AccessPolicy
+    from mcp_idp.cli.common.bounded_transport import ResponseLimits
     from mcp_idp.cli.common.client_deregistration import ClientRegistration
     from mcp_idp.cli.common.http import Address
     from mcp_idp.cli.login.loopback_server import AuthorizationResponse, LoopbackServer
@@ -55,6 +58,7 @@ class LoginOptions:
         connect_to: See `mcp_idp.cli.common.http`.
         access: The access policy, if the access file is available.
         issuer: The only provider that may receive the password; None for a browser login.
+        limits: What server and provider may make this client read, and how long they may make it wait.
     """
 
     url: str
@@ -65,6 +69,7 @@ class LoginOptions:
     connect_to: Mapping[Address, Address] = field(default_factory=dict)
     access: AccessPolicy | None = None
     issuer: str | None = None
+    limits: ResponseLimits = LIMITS
 
     def public_strings(self) -> list[str]:
         """Returns the strings that stay visible even if the password equals one of them."""

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 # Called by default: harmless, and present in every deployment of this server's own tools.
 DEFAULT_TOOLS = ("whoami", "greet", "get_time")
 # Pydantic, which validates arguments in the SDK's servers, adds this link for developers to each error.
-_FURTHER = re.compile(r"\s*For further information visit https://errors\.pydantic\.dev/\S+")
+_MAX_TOOLS = 1000
+_MAX_PAGES = 100
+_FURTHER = re.compile(r"(?<!\s)\s*For further information visit https://errors\.pydantic\.dev/\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +118,23 @@ def typed_arguments(call: Call, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 async def list_tools(client: Client, narrator: StepReporter) -> list[Tool]:
-    """Fetches all pages of the tool list, and prints each tool with the first line of its description."""
+    """Fetches all pages of the tool list, and prints each tool with the first line of its description.
+
+    Raises:
+        ToolCallError: The list has too many tools or pages.
+    """
     tools: list[Tool] = []
     cursor: str | None = None
-    while True:
+    for _ in range(_MAX_PAGES):
         listed = await client.list_tools(cursor=cursor)
         tools += listed.tools
         cursor = listed.next_cursor
-        if not cursor:
+        if not cursor or len(tools) > _MAX_TOOLS:
             break
+    if cursor or len(tools) > _MAX_TOOLS:
+        raise ToolCallError(
+            f"the server's list of tools does not end: more than {_MAX_TOOLS} tools or {_MAX_PAGES} pages"
+        )
     narrator.line("response", f"{len(tools)} {'tool' if len(tools) == 1 else 'tools'}:")
     for tool in tools:
         summary = narrator.secrets.redact_remote_text((tool.description or tool.title or "").strip().partition("\n")[0])
@@ -175,9 +185,14 @@ async def call_tool(client: Client, narrator: StepReporter, tools: list[Tool], c
         ) from error
     text = narrator.secrets.redact_remote_text(_text(result))
     if result.is_error:
-        raise ToolCallError(f"{call.tool} reports an error: {_FURTHER.sub('', text)}")
+        raise ToolCallError(f"{call.tool} reports an error: {without_links(text)}")
     narrator.line("response", text)
     return Result(call.tool, arguments, text)
+
+
+def without_links(text: str) -> str:
+    """Returns the text of an error without Pydantic's links."""
+    return _FURTHER.sub("", text)
 
 
 def _text(result: CallToolResult) -> str:

@@ -19,6 +19,7 @@ from mcp_idp.cli.common.http import create_client
 from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.running_stack import stack_environment
 from mcp_idp.cli.common.safe_http import SafeHttpClient
+from mcp_idp.cli.common.stdin_token import is_token
 from mcp_idp.cli.common.trusted_issuer import check_issuer, configured_issuer
 from mcp_idp.cli.doctor.all_checks import DISCOVERY_CHECKS
 from mcp_idp.cli.doctor.context import CheckContext
@@ -129,6 +130,9 @@ def command(  # noqa: PLR0913 - one for each option
         return failure.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
+    if not is_token(token):
+        report_failure(narrator, LoginError("what the provider issued is no access token: it has other characters"))
+        return LoginError.exit_code
     print(token)
     return 0
 
@@ -182,7 +186,7 @@ class TokenRun:
         options, login, plan = self._options, self._login, self._plan
         browser_elsewhere = options.flow == "auto" and not login.headless and not has_display(os.environ)
         if credential or options.flow == "device" or browser_elsewhere:
-            async with create_client(plan.connect_to) as http:
+            async with create_client(plan.connect_to, limits=plan.limits) as http:
                 token = await self._without_a_browser_here(http, credential)
             if token:
                 return token

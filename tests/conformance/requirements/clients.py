@@ -37,6 +37,11 @@ REQUIREMENTS = (
         "A password is sent only to the issuer configured here, byte for byte, never to one that only a server names.",
     ),
     Requirement(
+        "login.linear",
+        "RFC 9110 section 11.6.1; RFC 6750 section 3",
+        "The time for a server's text is linear in its length.",
+    ),
+    Requirement(
         "login.cookies",
         "RFC 6265 section 5.4",
         "Cookies return to their own host and path only; Secure ones over http too.",

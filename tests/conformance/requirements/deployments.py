@@ -36,6 +36,11 @@ REQUIREMENTS = (
         "TLS 1.2 and 1.3 only, and every response has Strict-Transport-Security.",
     ),
     Requirement(
+        "production.limits",
+        "RFC 6585 section 4; RFC 7239 section 8.1",
+        "A limit counts the client's address as Caddy sees it, whatever headers the client forges.",
+    ),
+    Requirement(
         "production.acme",
         "RFC 8555",
         "A certificate authority issues Caddy certificates for both names.",

@@ -177,4 +177,10 @@ REQUIREMENTS = (
         "Every hostile connection of the corpus gets the expected response, and nothing behind it is read as "
         "a request.",
     ),
+    Requirement(
+        "corpus.peers",
+        "RFC 9728 section 7.6; RFC 8414 section 6",
+        "Whatever a server or provider sends, a command sends no secret elsewhere, prints no control characters, reads "
+        "and waits within bounds, and ends with a message.",
+    ),
 )

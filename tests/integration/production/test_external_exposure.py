@@ -36,6 +36,14 @@ _FORGED = {
         "/admin/master/console/",
         "/realms/master",
         "/realms/master/protocol/openid-connect/token",
+        "/realms/MCP",
+        "/Realms/mcp/protocol/openid-connect/token",
+        "/realms/mcp.",
+        "/realms/mcp%0a",
+        "/realms/mcp%00/",
+        "/realms/mcp%23",
+        "/realms/mcp%3b/",
+        "/RESOURCES/x",
         "/realms/mcp/../master",
         "/realms/mcp/%2e%2e/master",
         "/realms/mcp/..%2fmaster",
@@ -55,7 +63,26 @@ def test_of_keycloak_only_the_realm_of_the_users_is_proxied(production: Producti
     assert production.status(LOGIN, target) == 404
 
 
-@pytest.mark.parametrize("target", ["/readyz", "/livez", "/%72eadyz", "//readyz", "/metrics", "/admin"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/readyz",
+        "/livez",
+        "/%72eadyz",
+        "//readyz",
+        "/metrics",
+        "/admin",
+        "/LIVEZ",
+        "/livez/",
+        "/livez;x",
+        "/livez%20",
+        "/livez%0a",
+        "/x/../livez",
+        "/./readyz",
+        "/readyz#",
+        "/readyz.",
+    ],
+)
 def test_the_server_s_health_endpoints_are_not_proxied(production: Production, target: str) -> None:
     assert production.status(MCP, target) == 404
 

@@ -9,6 +9,7 @@ from mcp_idp.cli.bootstrap.caddy import (
     FOLDER,
     REGISTRATION,
     as_json,
+    not_plain,
     origin_matchers,
     redirect_help,
     render_template,
@@ -87,6 +88,7 @@ def _caddyfile(settings: DexSettings, source: DexTemplates) -> str:
         connector_pages=_paths("/auth/{}/login", [*local, *password_connectors]),
         callback=callback,
         redirect_help=redirect_help(registration),
+        not_plain_query=not_plain("{http.request.uri.query}"),
     )
 
 

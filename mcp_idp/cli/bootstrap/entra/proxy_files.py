@@ -11,6 +11,7 @@ from mcp_idp.cli.bootstrap.caddy import (
     FOLDER,
     REGISTRATION,
     as_json,
+    not_plain,
     origin_matchers,
     redirect_help,
     render_template,
@@ -94,6 +95,8 @@ def _caddyfile(settings: EntraSettings, template: str) -> str:
         web_origins=origin_matchers(registration),
         registration=CLOSED if registration.profile == "closed" else render_template(REGISTRATION, folder=FOLDER),
         redirect_help=redirect_help(registration),
+        not_plain_query=not_plain("{http.request.uri.query}"),
+        not_plain_form=not_plain("{vars.form}"),
     )
 
 

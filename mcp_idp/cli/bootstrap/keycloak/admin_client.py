@@ -10,10 +10,10 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from keycloak import KeycloakOpenIDConnection
 from keycloak.exceptions import KeycloakAuthenticationError, KeycloakConnectionError, KeycloakError
 from requests.exceptions import SSLError
 
+from mcp_idp.cli.bootstrap.bounded_http import LIMITS, BoundedConnection
 from mcp_idp.cli.bootstrap.errors import AdminAuthError, PermissionDenied, ProviderRequestError, ProviderUnreachable
 from mcp_idp.cli.bootstrap.tls import tls_errors_as_config_errors
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from requests import Response
 
+    from mcp_idp.cli.bootstrap.bounded_http import ProviderLimits
     from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 
 MASTER = "master"  # Keycloak's administration realm: its admins can be granted rights in other realms
@@ -130,6 +131,7 @@ class AdminClient:
         settings: settings of the run: the server's address and the admin client's credentials.
         log: receives each progress line.
         realm: the realm that paths are relative to; by default the realm of the settings.
+        limits: what a response of the provider may take.
 
     Raises:
         ConfigError: SSL_CERT_FILE has no certificates.
@@ -139,10 +141,16 @@ class AdminClient:
     """
 
     def __init__(
-        self, settings: KeycloakSettings, log: Callable[[str], None] = print, *, realm: str | None = None
+        self,
+        settings: KeycloakSettings,
+        log: Callable[[str], None] = print,
+        *,
+        realm: str | None = None,
+        limits: ProviderLimits = LIMITS,
     ) -> None:
         with tls_errors_as_config_errors():
-            self.connection = KeycloakOpenIDConnection(
+            self.connection = BoundedConnection(
+                limits,
                 server_url=settings.admin_base,
                 # The realm that the admin client belongs to, independent of the realm it administers: without this,
                 # token renewal would use the wrong realm's token endpoint.

@@ -114,7 +114,7 @@ def _token(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
     session.log_in(options.wait)
     profile = settings.access.registration.profile
     # Standard output carries the token alone, so that it can be redirected to a file or a pipe without being displayed.
-    print(create_initial_access_token(session, profile, uses=options.uses, seconds=options.expires))
+    print(printable(create_initial_access_token(session, profile, uses=options.uses, seconds=options.expires)))
     count = count_noun(options.uses, "client")
     print_line(f"The token above registers {count} within {options.expires} seconds and is shown only once.")
     print_line(f"Send it as `Authorization: Bearer` to {settings.server_url}/clients-registrations/openid-connect")

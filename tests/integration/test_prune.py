@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,11 @@ def test_nothing_is_removed_without_confirmation(realm: Realm) -> None:
     assert out.startswith("looking for clients that registered themselves, more than 1 second ago, that were never ")
     assert "1 stale of 1 that registered themselves; nothing was removed: add --delete" in out
     assert len(admin.get("clients", clientId=str(evil["client_id"]))) == 1
+    code, out, _ = command_line(realm, *listing, "--json")
+    document = json.loads(out)
+    (stale,) = document["stale"]
+    assert (code, document["realm"], document["registered"]) == (0, realm.name, 1)
+    assert (stale["client_id"], stale["last_login"], stale["removed"]) == (evil["client_id"], None, False)
     code, out, _ = command_line(realm, *listing, "--delete")
     assert (code, out.splitlines()[-1]) == (0, "1 removed of 1 that registered themselves, 0 kept")
     assert {client["clientId"] for client in admin.get("clients")} == other_clients

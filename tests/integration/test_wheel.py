@@ -115,6 +115,23 @@ def test_providers_files_come_along(command: Callable[..., subprocess.CompletedP
     assert "does not respond" in plan.stderr
 
 
+@pytest.mark.parametrize("kind", ["wheel", "editable"])
+def test_the_pytest_plugin_is_installed(kind: str, programs: dict[str, list[str]], tmp_path: Path) -> None:
+    """The page's tests run, with pytest as it finds the plugin itself."""
+    (program,) = programs[kind]
+    page = (ROOT / "docs" / "testing-your-server.md").read_text(encoding="utf-8")
+    (tests,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "test_server.py").write_text(tests, encoding="utf-8")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    subprocess.run([program, "init"], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    pytest_command = [str(Path(program).with_name("python")), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        pytest_command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^1\d\d passed", done.stdout, re.MULTILINE)
+
+
 def test_the_demo_runs_where_nothing_is(
     command: Callable[..., subprocess.CompletedProcess[str]], request: pytest.FixtureRequest
 ) -> None:

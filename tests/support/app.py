@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from mcp_idp.config.settings import Settings
-from mcp_idp.testing.corpus.model import BOTH, MODERN
 from mcp_idp.testing.issuer import NOW, Issuer
+from mcp_idp.testing.tool_calls import tool_call
 from mcp_idp.util.clock import Clock
 from mcp_server.app import create_app
 
@@ -72,20 +72,8 @@ class Calls:
     async def call(
         self, tool: str, token: str | None = None, arguments: dict[str, Any] | None = None, **headers: str
     ) -> httpx.Response:
-        meta = {
-            "io.modelcontextprotocol/protocolVersion": MODERN,
-            "io.modelcontextprotocol/clientCapabilities": {},
-        }
-        document = {
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": "tools/call",
-            "params": {"name": tool, "arguments": arguments or {}, "_meta": meta},
-        }
-        own = {"accept": BOTH, "mcp-protocol-version": MODERN, "mcp-method": "tools/call", "mcp-name": tool}
-        if token is not None:
-            own["authorization"] = f"Bearer {token}"
-        return await self.client.post("/mcp", json=document, headers={**own, **headers})
+        request = tool_call(tool, token, arguments)
+        return await self.client.post("/mcp", json=request["json"], headers={**request["headers"], **headers})
 
 
 @dataclass

@@ -13,6 +13,7 @@ import httpx
 import jwt
 from jwt.algorithms import RSAAlgorithm
 
+from mcp_idp.testing.fake_provider import shift_times
 from mcp_idp.testing.issuer import NOW, Issuer, public_jwk
 from tests.support.dex import REDIRECT, Dex
 from tests.support.keycloak.realm import claims
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from tests.support.postgres import Postgres
 
     Json = dict[str, Any]
-
-_TIMES = ("iat", "nbf", "exp")
-_YEARS = 10 * 365 * 86400.0
 
 
 @dataclass(kw_only=True)
@@ -49,12 +47,7 @@ class DexIssuer(Issuer):
 
     def claims(self, **changes: Any) -> Json:
         """Returns the claims of a login's access token with `changes`; times relative to `NOW` are shifted to now."""
-        passed = self.now - NOW
-        for name in _TIMES:
-            at = changes.get(name)
-            if isinstance(at, int | float) and not isinstance(at, bool) and NOW - _YEARS < at < NOW + _YEARS:
-                changes[name] = at + passed
-        payload = {**claims(self.login["access_token"]), **changes}
+        payload = {**claims(self.login["access_token"]), **shift_times(changes, self.now - NOW)}
         return {name: value for name, value in payload.items() if value is not ...}
 
     def token(self, *, key: Any = None, kid: str | None = None, alg: str = "RS256", **changes: Any) -> str:

@@ -55,7 +55,7 @@ with --provider dex, also:
 with --provider auth0 only OAUTH_SERVER_URL, MCP_PUBLIC_URL, ACCESS_FILE, and:
   AUTH0_FILES                        the folder that the Terraform is written to                 [.auth0]
 
-with --provider entra (render only): OAUTH_SERVER_URL is the registration proxy, and also:
+with --provider entra (plan and render only): OAUTH_SERVER_URL is the registration proxy, and also:
   JWT_ISSUER                         Entra's own issuer, https://login.microsoftonline.com/<tenant id>/v2.0
   FRONT_CLIENT_ID                    the public client registered at Entra for all MCP clients
   FRONT_FILES                        the folder that the files are written to                    [.front]
@@ -224,6 +224,7 @@ _add(
     _OLDER_THAN,
     _UNUSED,
     _DELETE,
+    _JSON,
 )
 _add(
     "token",
@@ -231,6 +232,7 @@ _add(
     "Creates a token with which a client can register (RFC 7591) and prints it once, on standard output.",
     _USES,
     _EXPIRES,
+    _JSON,
 )
 _add(
     "replace-admin",

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from mcp_idp.cli.bootstrap.changes import FieldDiff
 from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.output import field_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 _NAMES = ("id", "email")  # members that identify the entries of a list
 _SECRET = re.compile(r"secret|password|pw$|hash|key$|token|cadata|raw", re.IGNORECASE)
+_HIDDEN = "<hidden>"
 _MAX_PRINTED_CHARACTERS = 160
 _PRIVATE, _PUBLIC = 0o600, 0o644
 
@@ -86,25 +90,72 @@ def _reason(error: OSError | UnicodeDecodeError) -> str:
     return (error.strerror or type(error).__name__) if isinstance(error, OSError) else "not text"
 
 
-def diff_lines(desired: Mapping[str, str], current: Mapping[str, str]) -> Iterator[str]:
-    """Yields a line for each field that would change. Values of secret fields are hidden.
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A file that would change.
+
+    Attributes:
+        name: Its path, relative to the output folder.
+        action: `create` or `change`.
+        fields: The fields that differ, for YAML and JSON; values of secret fields are hidden.
+        lines: The removed and added lines of other files.
+    """
+
+    name: str
+    action: str
+    fields: tuple[FieldDiff, ...] = ()
+    lines: tuple[str, ...] = ()
+
+    def text_lines(self) -> Iterator[str]:
+        """Yields a line for each field that would change."""
+        if self.action == "create":
+            yield f"{self.name}: create"
+            return
+        found = [*map(_field_line, self.fields), *self.lines] or ["rewritten, with the same meaning"]
+        yield from (f"{self.name}: {line}" for line in found)
+
+
+def file_changes(desired: Mapping[str, str], current: Mapping[str, str]) -> list[FileChange]:
+    """Returns the files that would change.
 
     Args:
         desired: Relative path to desired content.
         current: Relative path to current content.
     """
+    changes = []
     for name, text in desired.items():
         before = current.get(name)
         if before is None:
-            yield f"{name}: create"
+            changes.append(FileChange(name, "create"))
         elif before != text:
-            yield from (f"{name}: {line}" for line in _changed(name, before, text))
+            old, new = _parsed(name, before), _parsed(name, text)
+            if old is not None and new is not None:
+                changes.append(FileChange(name, "change", tuple(_fields("", old, new))))
+            else:
+                changes.append(FileChange(name, "change", lines=tuple(_lines(before, text))))
+    return changes
 
 
-def _changed(name: str, before: str, after: str) -> Iterator[str]:
-    old, new = _parsed(name, before), _parsed(name, after)
-    lines = list(_fields("", old, new)) if old is not None and new is not None else list(_lines(before, after))
-    yield from lines or ["rewritten, with the same meaning"]
+def text_lines(changes: Iterable[FileChange]) -> list[str]:
+    """Returns a line for each field that would change."""
+    return [line for change in changes for line in change.text_lines()]
+
+
+def file_changes_json(changes: Iterable[FileChange]) -> list[dict[str, object]]:
+    """Converts the changes to JSON-compatible data, in the shape of `output.change_json`.
+
+    Returns:
+        Objects with `object` (the file), `action`, `what` and `fields`.
+    """
+    return [
+        {
+            "object": change.name,
+            "action": change.action,
+            "what": "; ".join(line.removeprefix(f"{change.name}: ") for line in change.text_lines()),
+            "fields": [field_json(field) for field in change.fields],
+        }
+        for change in changes
+    ]
 
 
 def _parsed(name: str, text: str) -> Any:
@@ -122,7 +173,7 @@ def _lines(before: str, after: str) -> Iterator[str]:
     yield from (f"+ {line.strip()}"[:_MAX_PRINTED_CHARACTERS] for line in new if line not in old)
 
 
-def _fields(place: str, old: Any, new: Any) -> Iterator[str]:
+def _fields(place: str, old: Any, new: Any) -> Iterator[FieldDiff]:
     """Yields the fields below `place` that differ, with both values."""
     if _is_named(old) and _is_named(new):
         old, new = _by_name(old), _by_name(new)
@@ -130,11 +181,26 @@ def _fields(place: str, old: Any, new: Any) -> Iterator[str]:
         for member in dict.fromkeys([*old, *new]):
             inner = f"{place}.{member}" if place else str(member)
             yield from _fields(inner, old.get(member), new.get(member))
-    elif isinstance(old, list) and isinstance(new, list) and old != new:
-        parts = [f"+{value}" for value in new if value not in old] + [f"-{value}" for value in old if value not in new]
-        yield f"{place}: {' '.join(parts) or 'another order'}"[:_MAX_PRINTED_CHARACTERS]
     elif old != new:
-        yield f"{place}: {_format_value(place, old)} → {_format_value(place, new)}"
+        name = place.rpartition(".")[2]
+        yield FieldDiff(place, _hide_secrets(name, old), _hide_secrets(name, new))
+
+
+def _hide_secrets(name: str, value: Any) -> Any:
+    """Returns `value` with the values of secret fields replaced by `<hidden>`, at any depth."""
+    if isinstance(value, dict):
+        return {member: _hide_secrets(str(member), inner) for member, inner in value.items()}
+    if isinstance(value, list):
+        return [_hide_secrets(name, inner) for inner in value]
+    return _HIDDEN if value is not None and _SECRET.search(name) else value
+
+
+def _field_line(field: FieldDiff) -> str:
+    old, new = field.old, field.new
+    if isinstance(old, list) and isinstance(new, list):
+        parts = [f"+{value}" for value in new if value not in old] + [f"-{value}" for value in old if value not in new]
+        return f"{field.name}: {' '.join(parts) or 'another order'}"[:_MAX_PRINTED_CHARACTERS]
+    return f"{field.name}: {_format_value(old)} → {_format_value(new)}"
 
 
 def _is_named(value: Any) -> bool:
@@ -149,11 +215,9 @@ def _name(entry: dict[str, Any]) -> str:
     return next((str(entry[member]) for member in _NAMES if member in entry), "")
 
 
-def _format_value(place: str, value: Any) -> str:
+def _format_value(value: Any) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, dict):
         return "a new one"
-    if _SECRET.search(place.rpartition(".")[2]):
-        return "<hidden>"
-    return json.dumps(value, ensure_ascii=False)[:_MAX_PRINTED_CHARACTERS]
+    return _HIDDEN if value == _HIDDEN else json.dumps(value, ensure_ascii=False)[:_MAX_PRINTED_CHARACTERS]

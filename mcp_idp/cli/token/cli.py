@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.running_stack import stack_environment
 from mcp_idp.cli.common.safe_http import SafeHttpClient
 from mcp_idp.cli.common.stdin_token import is_token
+from mcp_idp.cli.common.token_summary import decode_unverified_claims
 from mcp_idp.cli.common.trusted_issuer import check_issuer, configured_issuer
 from mcp_idp.cli.doctor.all_checks import DISCOVERY_CHECKS
 from mcp_idp.cli.doctor.context import CheckContext
@@ -97,6 +99,7 @@ class TokenArguments:
 @click.option("--client-secret-file", type=Path, metavar="FILE", help="the secret of --client-id")
 @click.option("--client-key-file", type=Path, metavar="FILE", help="or its private key (PEM)")
 @click.option("--keep", is_flag=True, help="keep the registration at the provider")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object instead of the token alone")
 @login_arguments
 def command(  # noqa: PLR0913 - one for each option
     server: str | None,
@@ -106,6 +109,7 @@ def command(  # noqa: PLR0913 - one for each option
     client_secret_file: Path | None,
     client_key_file: Path | None,
     keep: bool,
+    as_json: bool,
     **values: Any,
 ) -> int:
     """Prints a token; returns the exit code."""
@@ -133,8 +137,18 @@ def command(  # noqa: PLR0913 - one for each option
     if not is_token(token):
         report_failure(narrator, LoginError("what the provider issued is no access token: it has other characters"))
         return LoginError.exit_code
-    print(token)
+    print(json.dumps(_as_json(plan.url, token), ensure_ascii=True, indent=2) if as_json else token)
     return 0
+
+
+def _as_json(url: str, token: str) -> dict[str, Any]:
+    """Returns what `--json` prints; `claims` are decoded without verification, and null for an opaque token."""
+    return {
+        "url": url,
+        "access_token": token,
+        "token_type": "Bearer",
+        "claims": decode_unverified_claims(token),
+    }
 
 
 def _client_credential(options: TokenArguments, login: LoginArguments) -> str | ClientSigningKey:

@@ -6,6 +6,7 @@ its configuration once, at start; the compose file restarts it when the file cha
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,8 @@ from mcp_idp.cli.bootstrap.dex.settings import DexSettings
 from mcp_idp.cli.bootstrap.dex.static_passwords import BCRYPT_COST, groups_of, unmapped_roles
 from mcp_idp.cli.bootstrap.dex.templates import read_source
 from mcp_idp.cli.bootstrap.errors import ProviderUnreachable, VerificationError
-from mcp_idp.cli.bootstrap.output import count_noun
-from mcp_idp.cli.bootstrap.rendered_files import diff_lines, read_files, write_files
+from mcp_idp.cli.bootstrap.output import count_noun, print_json
+from mcp_idp.cli.bootstrap.rendered_files import file_changes, file_changes_json, read_files, text_lines, write_files
 from mcp_idp.cli.bootstrap.verification import create_client, run_verifications, verify_server_metadata
 from mcp_idp.cli.common.launcher import as_launched
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _FILES = (CONFIG, *(f"front/{name}" for name in ("Caddyfile", "metadata.json", "policy.json", "register.json")))
 _FOLDER = "DEX_FILES"
 _DRIFT = 1
+_VERIFICATIONS = ("verified: ", "VERIFICATION FAILED: ", "note: ")  # see run_verifications
 _USUAL_URL = "http://localhost:3000/mcp"  # the default of `mcp-idp login`
 
 
@@ -60,21 +62,31 @@ class DexRun:
         self.source: DexTemplates = read_source(self.settings)
         self.current = read_files(self.settings.folder, _FILES, _FOLDER)
         self.desired = render(self.settings, self.source, self.current, cost)
-        self.changes = list(diff_lines(self.desired, self.current))
+        self.changes = file_changes(self.desired, self.current)
 
     @property
     def config(self) -> Json:
         """The desired configuration of Dex."""
         return read_config(self.desired[CONFIG])
 
+    @property
+    def warnings(self) -> list[str]:
+        """What the access file asks for that has no effect, or an unwanted one."""
+        access = self.settings.access
+        return [*lint(access), *unmapped_roles(access)]
+
     def print_changes(self) -> None:
         """Prints lint warnings, a line for each field that would change, and the number of changes."""
-        access = self.settings.access
-        for warning in (*lint(access), *unmapped_roles(access)):
+        for warning in self.warnings:
             self.log(f"warning: {warning}")
-        for line in self.changes:
+        for line in (lines := text_lines(self.changes)):
             self.log(line)
-        self.log(count_noun(len(self.changes), "change") if self.changes else "no changes")
+        self.log(count_noun(len(lines), "change") if lines else "no changes")
+
+    def json(self) -> dict[str, object]:
+        """Returns the same as JSON-compatible data; see `file_changes_json`."""
+        changes = file_changes_json(self.changes)
+        return {"folder": self.settings.folder, "warnings": self.warnings, "changes": changes}
 
     def write(self) -> None:
         """Writes the files that differ, and prints the changes."""
@@ -126,8 +138,11 @@ class DexRun:
 
 def plan(options: BootstrapOptions, variables: Mapping[str, str]) -> int:
     """Prints what would change in the files, field by field, without writing. Returns the exit code."""
-    del options
-    DexRun(variables).print_changes()
+    run = DexRun(variables)
+    if options.json:
+        print_json(run.json(), sys.stdout)
+    else:
+        run.print_changes()
     return 0
 
 
@@ -150,18 +165,27 @@ def check(options: BootstrapOptions, variables: Mapping[str, str]) -> int:
     Returns:
         The exit code: 1 if anything differs.
     """
-    del options
-    run = DexRun(variables)
+    lines: list[str] = []
+    run = DexRun(variables, lines.append if options.json else None)
+    clean = _is_clean(run)
+    if options.json:
+        verifications = [line for line in lines if line.startswith(_VERIFICATIONS)]
+        print_json({"clean": clean, **run.json(), "verifications": verifications}, sys.stdout)
+    return 0 if clean else _DRIFT
+
+
+def _is_clean(run: DexRun) -> bool:
+    """Returns whether files, running Dex and proxy are as desired, and logs what differs."""
     run.print_changes()
     if run.changes:
-        return _DRIFT
+        return False
     with create_client() as http:
         try:
             run.verify(http)
         except VerificationError as failure:
             run.log(str(failure))
-            return _DRIFT
-    return 0
+            return False
+    return True
 
 
 def _summary(settings: DexSettings) -> Iterator[str]:

@@ -79,7 +79,7 @@ def _check(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
 
 def _prune(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
     settings = KeycloakSettings.load(environ, "apply" if options.delete else "check")
-    print_line = line_printer(sys.stdout)
+    print_line = line_printer(sys.stderr if options.json else sys.stdout)
     rule = StalenessRule(time.time(), options.older_than, unused=options.unused)
     print_line(
         f"looking for clients that registered themselves, {describe_rule(options.older_than, unused=options.unused)}"
@@ -90,15 +90,19 @@ def _prune(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
         # Read all pages before deleting: deletions shift the offsets, so later pages would skip clients.
         clients = list(self_registered(session))
         found = list(stale_clients(session, clients, rule))
-    for stale in found:
-        print_line(f"- {stale.text}")
+    if options.json:
+        stale = [{**client.json(), "removed": options.delete and remove(session, client)} for client in found]
+        print_json({"realm": settings.realm, "registered": len(clients), "stale": stale}, sys.stdout)
+        return 0
+    for client in found:
+        print_line(f"- {client.text}")
     of_all = f"of {len(clients)} that registered themselves"
     if not options.delete:
         print_line(
             f"{len(found)} stale {of_all}" + ("; nothing was removed: add --delete to remove them" if found else "")
         )
         return 0
-    removed = sum(remove(session, stale) for stale in found)
+    removed = sum(remove(session, client) for client in found)
     busy = len(found) - removed
     print_line(
         f"{removed} removed {of_all}, {len(clients) - removed} kept"
@@ -114,10 +118,16 @@ def _token(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
     session.log_in(options.wait)
     profile = settings.access.registration.profile
     # Standard output carries the token alone, so that it can be redirected to a file or a pipe without being displayed.
-    print(printable(create_initial_access_token(session, profile, uses=options.uses, seconds=options.expires)))
+    token = create_initial_access_token(session, profile, uses=options.uses, seconds=options.expires)
+    endpoint = f"{settings.server_url}/clients-registrations/openid-connect"
+    if options.json:
+        found = {"token": token, "uses": options.uses, "expires_in": options.expires, "registration_endpoint": endpoint}
+        print_json({"realm": settings.realm, **found}, sys.stdout)
+        return 0
+    print(printable(token))
     count = count_noun(options.uses, "client")
     print_line(f"The token above registers {count} within {options.expires} seconds and is shown only once.")
-    print_line(f"Send it as `Authorization: Bearer` to {settings.server_url}/clients-registrations/openid-connect")
+    print_line(f"Send it as `Authorization: Bearer` to {endpoint}")
     return 0
 
 

@@ -54,6 +54,10 @@ class StaleClient:
         used = f"last login {_date(self.used)}" if self.used else "no login"
         return f"client {self.client_id} {printable(self.name)!r}: {registered}, {used}"
 
+    def json(self) -> dict[str, object]:
+        """Returns the same as JSON-compatible data, with times in seconds since 1970."""
+        return {"client_id": self.client_id, "name": self.name, "registered": self.registered, "last_login": self.used}
+
 
 @dataclass(frozen=True, slots=True)
 class StalenessRule:

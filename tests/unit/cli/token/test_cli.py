@@ -19,6 +19,7 @@ from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.safe_http import SafeHttpClient
 from mcp_idp.cli.common.server_env import read_dotenv, server_environment
 from mcp_idp.cli.common.stdin_token import TokenInputError, read_token
+from mcp_idp.cli.common.token_summary import decode_unverified_claims
 from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.inspect.evaluation import JWT_RULES, RULE_DESCRIPTIONS, evaluate_token
 from mcp_idp.cli.inspect.offline_verifier import StaticJwksTransport, open_verifiers
@@ -266,6 +267,18 @@ def test_the_token_stands_alone_on_standard_output(
     assert "STEP 7" in captured.err
     assert [secret for secret in (*fake.secrets(), "the-rat") if secret in captured.err] == []
     assert fake.removals == [("/c/1", "Bearer the-rat")]
+
+
+def test_json_holds_the_token_and_its_claims(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["token", "--url", fake.resource, "--headless", "--user", "ada", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == {
+        "url": fake.resource,
+        "access_token": fake.token,
+        "token_type": "Bearer",
+        "claims": decode_unverified_claims(fake.token),
+    }
+    assert fake.token not in captured.err
 
 
 def test_the_registration_is_kept_on_request(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:

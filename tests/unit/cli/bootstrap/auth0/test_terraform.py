@@ -178,6 +178,31 @@ def resources(variables: Variables) -> dict[str, dict[str, Any]]:
     }
 
 
+def test_the_plan_as_json_has_the_same_changes(variables: Variables, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = ["bootstrap", "--provider", "auth0", "plan", "--json"]
+    assert run(plan) == 0
+    created = json.loads(capsys.readouterr().out)
+    assert [(change["object"], change["action"]) for change in created["changes"]] == [
+        ("access.tf.json", "create"),
+        ("main.tf", "create"),
+    ]
+    assert created["folder"] == variables["AUTH0_FILES"]
+    assert not Path(variables["AUTH0_FILES"]).exists()
+    assert render() == 0
+    edit(variables, lambda access: access["resource"].update(name="Another"))
+    capsys.readouterr()
+    assert run(plan) == 0
+    (change,) = json.loads(capsys.readouterr().out)["changes"]
+    field = {"name": "locals.resource.name", "old": "MCP demo server", "new": "Another"}
+    assert (change["object"], change["fields"]) == ("access.tf.json", [field])
+    assert render() == 0
+    capsys.readouterr()
+    assert run(plan) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["changes"] == []
+    assert "not verified against a live tenant" in found["warnings"][0]
+
+
 @pytest.mark.parametrize("profile", ["open-dev", "loopback-only", "initial-access-token", "closed", "cimd"])
 def test_registration_is_open_only_where_file_and_variable_both_allow_it(variables: Variables, profile: str) -> None:
     edit(variables, lambda access: access["registration"].update(profile=profile, document_domains=["claude.ai"]))

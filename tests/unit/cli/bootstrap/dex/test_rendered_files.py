@@ -17,6 +17,7 @@ from mcp_idp.cli.bootstrap.dex.settings import DexSettings, check_profile
 from mcp_idp.cli.bootstrap.dex.templates import read_source
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.options import BootstrapOptions
+from mcp_idp.cli.subcommands import run as command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,33 @@ def test_a_changed_password_is_reported_and_not_printed(variables: Variables) ->
     assert "dex/config.yaml: staticPasswords.reader.groups: +mcp-writer -mcp-reader" in message
     assert "hunter2" not in text
     assert "$2b$" not in text
+
+
+def test_the_plan_as_json_has_the_same_fields_and_no_secrets(
+    variables: Variables, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    run(variables)[0].write()
+    new = {"password": "hunter3", "roles": ["mcp-reader"]}
+    edit(variables, "access.yaml", lambda a: a["demo_users"]["reader"].update(password="hunter2", roles=["mcp-writer"]))
+    edit(variables, "access.yaml", lambda a: a["demo_users"].update(newcomer=new))
+    assert command(["bootstrap", "--provider", "dex", "plan", "--json"]) == 0
+    out = capsys.readouterr().out
+    found = json.loads(out)
+    (change,) = found["changes"]
+    fields = {field["name"]: (field["old"], field["new"]) for field in change["fields"]}
+    assert (change["object"], change["action"]) == ("dex/config.yaml", "change")
+    assert fields["staticPasswords.reader.hash"] == ("<hidden>", "<hidden>")
+    assert fields["staticPasswords.reader.groups"] == (["mcp-reader"], ["mcp-writer"])
+    assert fields["staticPasswords.newcomer"][0] is None
+    assert fields["staticPasswords.newcomer"][1]["hash"] == "<hidden>"
+    assert [secret for secret in ("hunter2", "hunter3", "$2b$", "$2a$") if secret in out] == []
+    assert found["folder"] == variables["DEX_FILES"]
+    assert command(["bootstrap", "--provider", "dex", "check", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["clean"], found["verifications"]) == (False, [])
+    assert [change["object"] for change in found["changes"]] == ["dex/config.yaml"]
 
 
 def test_a_user_s_groups_are_groups_at_dex_and_a_role_without_effect_there_is_a_warning(

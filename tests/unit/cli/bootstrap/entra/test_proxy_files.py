@@ -93,6 +93,9 @@ def test_a_second_render_changes_nothing(
 ) -> None:
     for name, value in variables(tmp_path).items():
         monkeypatch.setenv(name, value)
+    assert run(["bootstrap", "--provider", "entra", "plan", "--json"]) == 0
+    planned = json.loads(capsys.readouterr().out)
+    assert {change["action"] for change in planned["changes"]} == {"create"}
     assert run(["bootstrap", "--provider", "entra", "render"]) == 0
     assert "changes in" in capsys.readouterr().out
     assert run(["bootstrap", "--provider", "entra", "render"]) == 0

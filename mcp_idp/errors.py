@@ -5,6 +5,7 @@ AuthError
 ├── InvalidRequest        400  malformed credentials: Bearer without a token, two Authorization headers
 ├── InvalidBody           400  the body is not one unambiguous JSON object
 ├── InvalidToken          401  the token does not verify; `reason` is logged, never sent
+│   └── NoAudience        403  all but the audience verifies, and the token names none at all; no challenge
 ├── InsufficientScope     403  the token lacks a scope that a new login could grant
 ├── InsufficientRole      403  the token lacks a scope that no login of this user can grant; no challenge
 ├── ScopeResolutionError  403  the required scopes cannot be derived from the arguments; no challenge
@@ -122,6 +123,25 @@ class InvalidToken(AuthError):
         self.reason = reason
         self.expected = expected
         self.got = got
+
+
+class NoAudience(InvalidToken):
+    """The token is a valid access token of the issuer for a user, but names no audience at all.
+
+    Providers that bind the audience to a role (Keycloak, as the bootstrap configures it) issue such tokens to accounts
+    without a role here. A new login or a refresh brings the same token, so there is no challenge: clients would repeat
+    both without end.
+    """
+
+    status = 403
+    code = "no_role"
+    description = (
+        "The access token names no resource at all: your account may have no role here, and logging in again will not "
+        "change that. Ask the operator of this server for a role."
+    )
+
+    def __init__(self, *, expected: object) -> None:
+        super().__init__(TokenErrorReason.AUDIENCE, expected=expected, got=None)
 
 
 class InsufficientScope(AuthError):

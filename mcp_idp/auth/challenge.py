@@ -3,8 +3,8 @@
 Sources: RFC 6750 section 3, RFC 9728 section 5.1, MCP authorization 2026-07-28 "Scope Challenge Handling". No value in
 a challenge comes from the request.
 
-The body is `{"error", "error_description", "correlation_id"}`. An authenticated caller who lacks the authorization for
-this request gets a JSON-RPC error instead (JSON-RPC 2.0 section 5.1, code -32003): MCP clients display the message of
+The body is `{"error", "error_description", "correlation_id"}`. A caller who lacks the authorization for this
+request gets a JSON-RPC error instead (JSON-RPC 2.0 section 5.1, code -32003): MCP clients display the message of
 such an error; of any other body they display at most the status.
 """
 
@@ -19,6 +19,7 @@ from mcp_idp.errors import (
     InvalidRequest,
     InvalidToken,
     MissingCredentials,
+    NoAudience,
     NotListed,
     ProviderUnavailable,
     RateLimited,
@@ -65,7 +66,7 @@ class ChallengeBuilder:
         """
         if isinstance(error, MissingCredentials):
             return self.unauthenticated_response
-        if isinstance(error, InsufficientScope | InsufficientRole | ScopeResolutionError | NotListed):
+        if isinstance(error, InsufficientScope | InsufficientRole | ScopeResolutionError | NotListed | NoAudience):
             return Response.json(403, _json_rpc_error(error, correlation_id, message or {}), self._headers(error))
         return self._build(error, correlation_id)
 
@@ -79,7 +80,7 @@ class ChallengeBuilder:
         match error:
             case MissingCredentials():
                 return (self._challenge(None, self._login_scopes),)
-            case InvalidRequest() | InvalidToken():
+            case InvalidRequest() | InvalidToken() if not isinstance(error, NoAudience):
                 return (self._challenge(error.code, self._login_scopes),)
             case InsufficientScope():
                 return (self._challenge(error.code, error.required),)

@@ -20,7 +20,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.errors import InvalidToken, TokenErrorReason
+from mcp_idp.errors import InvalidToken, NoAudience, TokenErrorReason
 from mcp_idp.principal import Principal
 
 if TYPE_CHECKING:
@@ -192,12 +192,15 @@ def validate_claims(claims: Mapping[str, Any], rules: ClaimsPolicy, now: float) 
 
     Raises:
         InvalidToken: the claims fail a requirement; the error has the reason, the expected value and the actual one.
+        NoAudience: the claims fail no requirement of issuer, times, type and user, but have no `aud` at all.
     """
     issuer = claims.get("iss")
     if issuer != rules.issuer and not (isinstance(issuer, str) and issuer in rules.aliases):
         raise InvalidToken(TokenErrorReason.ISSUER, expected=rules.issuer, got=issuer)
     client = next((c for name in rules.profile.client_claims if (c := _string_claim(claims, name)) is not None), None)
-    _check_audience(claims, rules, client)
+    lacks_audience = "aud" not in claims and not rules.clients
+    if not lacks_audience:
+        _check_audience(claims, rules, client)
     expires_at = _check_times(claims, rules, now)
     _check_type(claims, rules)
     subject = _string_claim(claims, "sub")
@@ -212,6 +215,8 @@ def validate_claims(claims: Mapping[str, Any], rules: ClaimsPolicy, now: float) 
         # The scopes of a service client were assigned to it by name, so they do not depend on any user's roles.
         own = frozenset() if has_end_user else scopes
         scopes = own | scopes_from_roles(scopes, roles, rules.access, has_audience="aud" in claims)
+    if lacks_audience:  # last, because the answer differs from that to any other token that does not verify
+        raise NoAudience(expected=rules.audience)
     return Principal(
         issuer=rules.issuer,
         subject=subject,

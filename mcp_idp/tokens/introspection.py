@@ -20,7 +20,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from mcp_idp.errors import InvalidToken, ProviderUnavailable, RateLimited, TokenErrorReason
+from mcp_idp.errors import InvalidToken, NoAudience, ProviderUnavailable, RateLimited, TokenErrorReason
 from mcp_idp.principal import user_key
 from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
 from mcp_idp.util.concurrency import SingleFlight
@@ -87,7 +87,11 @@ def validate_response(response: Mapping[str, Any], rules: ClaimsPolicy, now: flo
         raise ProviderUnavailable("the introspection answer has no boolean member active")
     members = {name: value for name, value in response.items() if value is not None}
     _check_token_type(members.get("token_type"))
-    return validate_claims({"iss": rules.issuer, "exp": now + MAX_RESULT_AGE, **members}, rules, now)
+    try:
+        return validate_claims({"iss": rules.issuer, "exp": now + MAX_RESULT_AGE, **members}, rules, now)
+    except NoAudience as error:
+        # A response may omit `aud` (RFC 7662 section 2.2), so its absence says nothing about the token.
+        raise InvalidToken(error.reason, expected=error.expected, got=error.got) from error
 
 
 def _check_token_type(named: object) -> None:

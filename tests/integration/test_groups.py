@@ -84,7 +84,7 @@ async def test_a_new_member_of_a_group_logs_in_and_calls_a_tool(own: Realm) -> N
         called = await served.call("note_add", responses["ada"]["access_token"], {"text": "by a group"})
         assert called.status_code == 200
         assert called.json()["result"]["isError"] is False
-        assert await served.status(responses["eve"]["access_token"]) == 401
+        assert await served.status(responses["eve"]["access_token"]) == 403
 
 
 def test_a_demo_user_is_put_into_its_groups_and_out_of_others(keycloak: Keycloak, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mcp_idp.errors import TokenErrorReason
-from mcp_idp.testing.corpus.model import Stage, token
+from mcp_idp.testing.corpus.model import Attack, Stage, token
 from mcp_idp.testing.corpus.token_forge import claiming, homoglyph
 from mcp_idp.testing.issuer import ISSUER, RESOURCE, Issuer
 
@@ -126,7 +126,39 @@ ATTACKS = (
         claims(aud=RESOURCE.replace("m", "\uff4d")),
         TokenErrorReason.AUDIENCE,
     ),
-    token("no aud", "RFC 9068 section 4", "audience", claims(aud=...), TokenErrorReason.AUDIENCE),
+    Attack(
+        name="no aud",
+        source="RFC 9068 section 4",
+        check="audience",
+        send=claims(aud=...),
+        status=403,
+        challenge=None,
+        message=TokenErrorReason.AUDIENCE.value,
+    ),
+    token("aud that is null", "RFC 9068 section 4", "audience", claims(aud=None), TokenErrorReason.AUDIENCE),
+    token("aud as an empty text", "RFC 9068 section 4", "audience", claims(aud=""), TokenErrorReason.AUDIENCE),
+    token("no aud, expired", "RFC 9068 section 4", "expired", claims(aud=..., exp=1), TokenErrorReason.EXPIRED),
+    token(
+        "no aud, of another issuer",
+        "RFC 9068 section 4",
+        "issuer",
+        claims(aud=..., iss="https://attacker.example"),
+        TokenErrorReason.ISSUER,
+    ),
+    token(
+        "no aud, a refresh token",
+        "RFC 9068 section 4",
+        "token_type",
+        claims(aud=..., typ="Refresh"),
+        TokenErrorReason.TOKEN_TYPE,
+    ),
+    token(
+        "no aud, of a client without a user",
+        "docs/keycloak.md, S1",
+        "user",
+        claims(aud=..., sid=...),
+        TokenErrorReason.NO_END_USER,
+    ),
     token(
         "no aud, of a client that is not listed",
         "RS-12",

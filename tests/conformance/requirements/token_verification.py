@@ -56,6 +56,11 @@ REQUIREMENTS = (
         "The audience is this server, as a string or in a list of strings.",
     ),
     Requirement(
+        "jwt.no_audience",
+        "HTTP contract, docs/flows.md; docs/decisions/a-token-without-audience.md",
+        "A token that is valid but for having no `aud` at all gets 403 without a challenge; any wrong `aud` gets 401.",
+    ),
+    Requirement(
         "jwt.times",
         "RFC 7519 section 2",
         "`exp`, `nbf` and `iat` are finite numbers and valid now, within the leeway.",

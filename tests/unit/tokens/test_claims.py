@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mcp_idp.access.policy import load_access
 from mcp_idp.config.settings import Settings
-from mcp_idp.errors import InvalidToken, TokenErrorReason
+from mcp_idp.errors import InvalidToken, NoAudience, TokenErrorReason
 from mcp_idp.principal import Principal
 from mcp_idp.providers import profile_for
 from mcp_idp.testing.issuer import ISSUER, NOW, RESOURCE, Issuer, rsa_key, signed
@@ -128,6 +128,49 @@ def test_without_an_audience_only_a_listed_client_is_accepted_and_a_wrong_audien
 @pytest.mark.parametrize("audience", ["client-1", [], None, "other"])
 def test_a_listed_client_does_not_make_up_for_a_wrong_audience(audience: object) -> None:
     assert rejection(replace(KEYCLOAK, clients=frozenset({"client-1"})), aud=audience) is TokenErrorReason.AUDIENCE
+
+
+@pytest.mark.requirement("jwt.no_audience")
+def test_a_good_token_without_any_audience_is_told_apart() -> None:
+    with pytest.raises(NoAudience) as rejected:
+        principal(aud=...)
+    assert (rejected.value.status, rejected.value.reason) == (403, TokenErrorReason.AUDIENCE)
+
+
+@pytest.mark.requirement("jwt.no_audience")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aud": None},
+        {"aud": ""},
+        {"aud": []},
+        {"aud": {}},
+        {"aud": "https://other.example/mcp"},
+        {"aud": ..., "iss": "https://other.example"},
+        {"aud": ..., "exp": NOW - 31},
+        {"aud": ..., "exp": ...},
+        {"aud": ..., "nbf": NOW + 31},
+        {"aud": ..., "typ": "ID"},
+        {"aud": ..., "typ": "Refresh"},
+        {"aud": ..., "typ": ...},
+        {"aud": ..., "events": {}},
+        {"aud": ..., "cnf": {"jkt": "x"}},
+        {"aud": ..., "sid": ...},
+        {"aud": ..., "scope": 7},
+    ],
+)
+def test_every_other_token_without_our_audience_is_answered_alike(changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidToken) as rejected:
+        principal(**changes)
+    assert (type(rejected.value), rejected.value.status) == (InvalidToken, 401)
+
+
+@pytest.mark.requirement("jwt.no_audience")
+@pytest.mark.parametrize("client", ["client-2", "", None, ...])
+def test_where_clients_are_listed_no_token_without_audience_is_told_apart(client: object) -> None:
+    with pytest.raises(InvalidToken) as rejected:
+        principal(replace(KEYCLOAK, clients=frozenset({"client-1"})), aud=..., azp=client)
+    assert type(rejected.value) is InvalidToken
 
 
 @pytest.mark.requirement("jwt.issuer")

@@ -30,7 +30,7 @@ JUNK = modern_call("x" * 1000, status=401)
 OVER_LONG = modern_call("eyJhbGciOiJSUzI1NiJ9." + "x" * _OVER_LONG_BYTES + ".x", status=401)
 THROUGHPUT_PANEL = "throughput, {} (no auth: 1)"
 THIS_SERVER = "this server"
-REJECTION_PANELS = ("401 without credentials (SDK's: 1)", "refusing 256 kB (this server, 1 kB of junk: 1)")
+REJECTION_PANELS = ("401 without credentials (SDK's: 1)", "rejecting 256 kB (this server, 1 kB: 1)")
 
 
 async def throughput(sample_size: SampleSize) -> list[Figure]:
@@ -97,13 +97,13 @@ async def rejections(sample_size: SampleSize) -> list[Figure]:
             challenge,
         ),
         compared(
-            "refusing a token of 256 kB / 1 kB of junk",
+            "rejecting an invalid token of 256 kB / of 1 kB",
             samples["over-long"],
             samples["junk"],
             thresholds.OVER_LONG,
             over_long,
         ),
-        compared("refusing a token with an unknown kid / serving a call", samples["kid"], samples["call"]),
+        compared("rejecting a token with an unknown kid / serving a call", samples["kid"], samples["call"]),
     ]
 
 

@@ -91,12 +91,12 @@ async def rejections(sample_size: SampleSize) -> list[Figure]:
             thresholds.CHALLENGE,
         ),
         compared(
-            "refusing a token of 256 kB / 1 kB of junk",
+            "rejecting an invalid token of 256 kB / of 1 kB",
             samples["over-long"],
             samples["junk"],
             thresholds.OVER_LONG,
         ),
-        compared("refusing a token with an unknown kid / serving a call", samples["kid"], samples["call"]),
+        compared("rejecting a token with an unknown kid / serving a call", samples["kid"], samples["call"]),
     ]
 
 

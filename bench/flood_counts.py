@@ -48,12 +48,12 @@ async def floods(_sample_size: SampleSize) -> list[Figure]:
     return [
         counted(f"key fetches for {KIDS:,} unknown kids in one cool-down", fetches, thresholds.KEY_FETCHES),
         counted(
-            f"introspections under way at once: {_JUNK} opaque junk tokens, one signed",
+            f"introspections under way at once: {_JUNK} invalid opaque tokens, one signed",
             junk.max_at_once,
             thresholds.IN_FLIGHT,
         ),
-        counted("meanwhile: calls with a known token that failed", junk.failed_known, thresholds.FAILED),
-        counted("meanwhile: calls with a new signed token that failed", junk.failed_signed, thresholds.FAILED),
+        counted("during this flood: calls with a known token that failed", junk.failed_known, thresholds.FAILED),
+        counted("during this flood: calls with a new signed token that failed", junk.failed_signed, thresholds.FAILED),
         counted(
             f"introspections for {_CROWD} uses of one new token at once", await one_token(_CROWD), thresholds.REQUIRED
         ),

@@ -67,8 +67,10 @@ async def flooded(_sample_size: SampleSize) -> list[Figure]:
     return [
         *_rows("unknown kids", by_kids),
         Figure("HTTP: key fetches in one cool-down, unknown kids all along", spread([fetches]), thresholds.KEY_FETCHES),
-        *_rows("opaque junk, introspection takes 300 ms", by_junk),
-        counted("HTTP: introspections under way at once, opaque junk", issuer.max_in_flight, thresholds.IN_FLIGHT),
+        *_rows("invalid opaque tokens, introspection takes 300 ms", by_junk),
+        counted(
+            "HTTP: introspections under way at once, invalid opaque tokens", issuer.max_in_flight, thresholds.IN_FLIGHT
+        ),
     ]
 
 

@@ -35,7 +35,7 @@ async def rotation_and_outage(_sample_size: SampleSize) -> list[Figure]:
             "after the overlap: calls with a token of the old key that still succeed", rejected_old, thresholds.FAILED
         ),
         counted("failed calls over a provider outage of 60 s, known tokens, keys due", known, thresholds.FAILED),
-        counted("meanwhile: a kid nobody knows answered other than 503", unknown, thresholds.FAILED),
+        counted("during the outage: tokens with an unknown kid that did not get 503", unknown, thresholds.FAILED),
     ]
 
 

@@ -89,7 +89,7 @@ async def rejections(sample_size: SampleSize) -> list[Figure]:
                 )
             ]
             cases = {
-                "our junk": cpu(call_work(this_server, JUNK), _REJECTIONS),
+                "ours invalid": cpu(call_work(this_server, JUNK), _REJECTIONS),
                 "rig": cpu(call_work(noop_app, NOTHING), _REJECTIONS),
                 "sdk": cpu(call_work(sdk, NOTHING), _REJECTIONS),
                 with_fastmcp.NAME: cpu(call_work(fastmcp, NOTHING), _REJECTIONS),
@@ -107,15 +107,17 @@ async def rejections(sample_size: SampleSize) -> list[Figure]:
         ),
         *(
             compared(
-                f"{name}: refusing a token of 256 kB / 1 kB of junk", samples[f"{name} long"], samples[f"{name} junk"]
+                f"{name}: rejecting an invalid token of 256 kB / of 1 kB",
+                samples[f"{name} long"],
+                samples[f"{name} junk"],
             )
             for name in (pyjwt.NAME, with_fastmcp.NAME)
         ),
         *(
             compared(
-                f"{name}: refusing a token of 256 kB / ours refusing 1 kB of junk",
+                f"{name}: rejecting a token of 256 kB / this server rejecting one of 1 kB",
                 samples[f"{name} long"],
-                samples["our junk"],
+                samples["ours invalid"],
             )
             for name in (pyjwt.NAME, with_fastmcp.NAME)
         ),

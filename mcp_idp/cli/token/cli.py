@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,10 @@ import click
 from mcp_idp.cli.common.client_deregistration import unregister
 from mcp_idp.cli.common.command_line import TextCommand, chosen_url, url_options, usage_error
 from mcp_idp.cli.common.console import StepReporter, open_console
-from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, LoginClientError, LoginError, ProviderError
+from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, LoginClientError, LoginError, ProviderError, ServerUnreachable
 from mcp_idp.cli.common.http import create_client
 from mcp_idp.cli.common.redaction import Redactor
-from mcp_idp.cli.common.running_stack import stack_environment
+from mcp_idp.cli.common.running_stack import crash_hint, stack_environment
 from mcp_idp.cli.common.safe_http import SafeHttpClient
 from mcp_idp.cli.common.trusted_issuer import check_issuer, configured_issuer
 from mcp_idp.cli.doctor.all_checks import DISCOVERY_CHECKS
@@ -126,6 +127,8 @@ def command(  # noqa: PLR0913 - one for each option
         token = asyncio.run(TokenRun(options, login, plan, narrator).token(credential, password))
     except LoginClientError as failure:
         report_failure(narrator, failure)
+        if isinstance(failure, ServerUnreachable | ProviderError) and (hint := crash_hint(os.environ)):
+            print(f"token: {hint}", file=sys.stderr)
         return failure.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT

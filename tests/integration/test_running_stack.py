@@ -73,10 +73,20 @@ def test_the_login_in_a_container_recreates_nothing_whatever_ports_are_named(sta
     assert {container["Id"] for container in stack.containers()} == before
 
 
+def _restarts(stack: Stack) -> int:
+    """Returns how often the engine has restarted the server."""
+    return sum(
+        int(container["RestartCount"])
+        for container in stack.containers()
+        if container["Config"]["Labels"]["com.docker.compose.service"] == "mcp-server"
+    )
+
+
 @contextmanager
 def _server_that_crashes(stack: Stack) -> Iterator[None]:
     try:
         stack.compose("up", "--detach", "--no-build", "--no-deps", "mcp-server", CLOCK_LEEWAY="1h")
+        assert any(_restarts(stack) for _ in range(200)), "the engine did not restart the server"
         yield
     finally:
         stack.compose("up", "--wait", "--no-build")

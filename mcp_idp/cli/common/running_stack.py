@@ -88,7 +88,11 @@ def crash_hint(variables: Mapping[str, str], *, find: Callable[[Mapping[str, str
 
 
 def find_stack(
-    variables: Mapping[str, str], folder: Path = Path(), *, list_containers: Callable[..., bytes] | None = None
+    variables: Mapping[str, str],
+    folder: Path = Path(),
+    *,
+    list_containers: Callable[..., bytes] | None = None,
+    count_restarts: Callable[..., int] | None = None,
 ) -> RunningStack:
     """Queries Docker Compose for the stack of a folder; without a compose file or an engine nothing is found.
 
@@ -96,6 +100,7 @@ def find_stack(
         variables: The environment, for Docker Compose.
         folder: The folder with the compose file.
         list_containers: Replaces `docker compose ps`.
+        count_restarts: Replaces `docker inspect`, which returns how often the engine restarted a container.
     """
     if list_containers is None and not is_compose_project(variables, folder):
         return RunningStack({}, "absent")
@@ -103,7 +108,11 @@ def find_stack(
         containers = _parse((list_containers or _list_containers)(variables, folder))
     except (OSError, subprocess.SubprocessError, ValueError):
         return RunningStack({}, "absent")
-    return RunningStack(_ports(containers), _state(containers))
+    servers = [container for container in containers if container.get("Service") == _SERVER]
+    state = _state(servers)
+    if state == "running" and _has_restarted(servers, variables, count_restarts or _count_restarts):
+        state = "crashing"
+    return RunningStack(_ports(containers), state)
 
 
 def is_compose_project(variables: Mapping[str, str], folder: Path) -> bool:
@@ -124,6 +133,36 @@ def _list_containers(variables: Mapping[str, str], folder: Path) -> bytes:
         command, cwd=folder, env=dict(variables), capture_output=True, timeout=_SECONDS, check=True
     )
     return done.stdout[:_MAX_OUTPUT]
+
+
+def _has_restarted(
+    servers: list[dict[str, Any]], variables: Mapping[str, str], count_restarts: Callable[..., int]
+) -> bool:
+    """Returns whether no server is healthy and the engine has restarted one.
+
+    A server that ends at its start is shown as running for the second that each attempt takes.
+    """
+    if any(server.get("Health") == "healthy" for server in servers):
+        return False
+    try:
+        return any(count_restarts(variables, str(server.get("ID", ""))) > 0 for server in servers)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return False
+
+
+def _count_restarts(variables: Mapping[str, str], container: str) -> int:
+    """Returns how often the engine restarted a container.
+
+    Raises:
+        OSError: Docker cannot be run.
+        SubprocessError: Docker does not respond in time, or fails.
+        ValueError: The output is not a number.
+    """
+    command = ["docker", "inspect", "--type", "container", "--format", "{{.RestartCount}}", "--", container]
+    done = subprocess.run(  # noqa: S603 - a fixed command; the id comes from Docker
+        command, env=dict(variables), capture_output=True, timeout=_SECONDS, check=True
+    )
+    return int(done.stdout[:_MAX_OUTPUT])
 
 
 def _parse(output: bytes) -> list[dict[str, Any]]:
@@ -148,8 +187,8 @@ def _ports(containers: list[dict[str, Any]]) -> dict[str, str]:
     return found
 
 
-def _state(containers: list[dict[str, Any]]) -> State:
-    states = [container.get("State") for container in containers if container.get("Service") == _SERVER]
+def _state(servers: list[dict[str, Any]]) -> State:
+    states = [server.get("State") for server in servers]
     if not states:
         return "absent"
     if "running" in states:

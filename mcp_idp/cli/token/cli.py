@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,10 @@ import click
 from mcp_idp.cli.common.client_deregistration import unregister
 from mcp_idp.cli.common.command_line import TextCommand, chosen_url, url_options, usage_error
 from mcp_idp.cli.common.console import StepReporter, open_console
-from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, LoginClientError, LoginError, ProviderError
+from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, LoginClientError, LoginError, ProviderError, ServerUnreachable
 from mcp_idp.cli.common.http import create_client
 from mcp_idp.cli.common.redaction import Redactor
-from mcp_idp.cli.common.running_stack import stack_environment
+from mcp_idp.cli.common.running_stack import crash_hint, stack_environment
 from mcp_idp.cli.common.safe_http import SafeHttpClient
 from mcp_idp.cli.common.stdin_token import is_token
 from mcp_idp.cli.common.token_summary import decode_unverified_claims
@@ -131,6 +132,8 @@ def command(  # noqa: PLR0913 - one for each option
         token = asyncio.run(TokenRun(options, login, plan, narrator).token(credential, password))
     except LoginClientError as failure:
         report_failure(narrator, failure)
+        if isinstance(failure, ServerUnreachable | ProviderError) and (hint := crash_hint(os.environ)):
+            print(f"token: {hint}", file=sys.stderr)
         return failure.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT

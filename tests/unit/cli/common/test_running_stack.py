@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from mcp_idp.cli.common.running_stack import State
+
 SERVER = {"Service": "mcp-server", "State": "running", "Publishers": [{"TargetPort": 3000, "PublishedPort": 3100}]}
 KEYCLOAK = {
     "Service": "keycloak",
@@ -34,7 +36,7 @@ HERE = RunningStack({"MCP_PORT": "3100", "KEYCLOAK_PORT": "8180"}, "running")
 def reported(*containers: Any, lines: bool = True) -> RunningStack:
     """What is found where `docker compose ps` prints these containers."""
     output = "\n".join(map(json.dumps, containers)) if lines else json.dumps(containers)
-    return find_stack({}, list_containers=lambda *_: output.encode())
+    return find_stack({}, list_containers=lambda *_: output.encode(), count_restarts=lambda *_: 0)
 
 
 @pytest.mark.parametrize("lines", [True, False])
@@ -119,3 +121,49 @@ def test_a_crashed_server_is_distinguished_from_an_absent_one(state: str, hint: 
     assert crash_hint({}, find=lambda _: reported(SERVER)) == ""
     assert crash_hint({}, find=lambda _: reported(KEYCLOAK)) == ""
     assert crash_hint({}, find=lambda _: reported()) == ""
+
+
+@pytest.mark.parametrize(
+    ("health", "restarts", "state"),
+    [
+        ("starting", 0, "running"),
+        ("starting", 1, "crashing"),
+        ("unhealthy", 7, "crashing"),
+        ("", 2, "crashing"),
+        ("healthy", 3, "running"),
+    ],
+)
+def test_a_server_that_is_shown_as_running_between_two_crashes_keeps_crashing(
+    health: str, restarts: int, state: State
+) -> None:
+    asked: list[str] = []
+
+    def count(_: Mapping[str, str], container: str) -> int:
+        asked.append(container)
+        return restarts
+
+    output = json.dumps({**SERVER, "ID": "abc", "Health": health}).encode()
+    found = find_stack({}, list_containers=lambda *_: output, count_restarts=count)
+    assert found == RunningStack({"MCP_PORT": "3100"}, state)
+    assert asked == ([] if health == "healthy" else ["abc"])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(), ValueError(), subprocess.TimeoutExpired("docker", 1), subprocess.CalledProcessError(1, "docker")],
+)
+def test_without_a_count_of_restarts_the_server_counts_as_running(error: Exception) -> None:
+    def fail(*_: object) -> int:
+        raise error
+
+    output = json.dumps(SERVER).encode()
+    assert find_stack({}, list_containers=lambda *_: output, count_restarts=fail).server == "running"
+
+
+def test_the_restarts_are_read_from_docker(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").touch()
+    docker = tmp_path / "docker"
+    listed = json.dumps({**SERVER, "ID": "abc"})
+    docker.write_text(f"#!/bin/sh\ncase $1 in compose) echo '{listed}' ;; inspect) echo 4 ;; esac\n")
+    docker.chmod(0o755)
+    assert find_stack({"PATH": str(tmp_path)}, tmp_path).server == "crashing"

@@ -45,8 +45,8 @@ def connection_error(settings: KeycloakSettings, error: KeycloakConnectionError)
             "SSL_CERT_FILE and REQUESTS_CA_BUNDLE; if Keycloak uses plain http, write http:// in OAUTH_INTERNAL_URL"
         )
     return ProviderUnreachable(
-        f"{base} does not respond: start Keycloak (docker compose up keycloak), or set OAUTH_INTERNAL_URL to "
-        "where this process reaches it"
+        f"{base} does not respond: start Keycloak (docker compose up keycloak). If yours has another address, set "
+        "OAUTH_SERVER_URL to its realm, and OAUTH_INTERNAL_URL where this process reaches it elsewhere"
     )
 
 

@@ -36,7 +36,7 @@ COMMAND = (
     ("login",),
     ("demo", "doctor", "init", "serve"),
     ("token",),
-    ("app",),
+    ("subcommands",),
     ("main",),
 )
 KEYCLOAK = (
@@ -57,7 +57,7 @@ KEYCLOAK = (
     ("runner",),
     ("compliance",),
     ("probe",),
-    ("subcommands",),
+    ("commands",),
 )
 MAX_LINES = 400
 

@@ -23,6 +23,7 @@ SECRET = "the-secret-of-the-client-that-nobody-else-may-see"
 ADA = ("--headless", "--user", "ada")
 PROGRAMS: dict[str, Callable[[Names], list[str]]] = {
     "login": lambda n: ["login", f"{n.own}/mcp", *ADA],
+    "token": lambda n: ["token", f"{n.own}/mcp", *ADA],
     "secret": lambda n: ["token", f"{n.own}/mcp", "--client-id", "nightly", "--client-secret-file", "secret"],
     "device": lambda n: ["token", f"{n.own}/mcp", "--flow", "device", "--timeout", "2"],
     "doctor": lambda n: ["doctor", f"{n.own}/mcp", "--register"],

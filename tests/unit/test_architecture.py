@@ -57,7 +57,7 @@ KEYCLOAK = (
     ("runner",),
     ("compliance",),
     ("probe",),
-    ("subcommands",),
+    ("commands",),
 )
 MAX_LINES = 400
 

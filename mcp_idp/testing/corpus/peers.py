@@ -30,15 +30,16 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     REGISTRATION: ("login", "device"),
     AUTHORIZATION: ("login",),
     LOGIN: ("login",),
-    TOKEN: ("login", "secret", "device"),
+    TOKEN: ("login", "secret", "token", "device"),
     DEVICE: ("device",),
     KEYS: ("inspect", "doctor"),
     MCP: ("login", "doctor", "secret"),
     ADMIN: ("bootstrap",),
     ADMIN_TOKEN: ("bootstrap",),
 }
-"""The commands that request each endpoint. `secret` and `device` are `token` with a client secret, or a device code."""
-CONTROLS = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\u202eevil\u2066\u2028\r\n\u200b\ud800"
+"""The commands that request each endpoint. `secret` and `device` are `token` with a client secret, or a device code;
+`login` and `token` log in with a password."""
+CONTROLS = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\u202eevil\u2066\u2028\r\n\u200b"
 _JSON = ("content-type", "application/json")
 _LARGE = 500 * 1024 * 1024
 _CHUNK = b" " * 65536

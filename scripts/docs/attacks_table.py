@@ -20,6 +20,7 @@ _HEAD = """\
 What the tests send to this server on every run, its response, and the check that rejects it: {rows} rows, {checks}
 checks. Written by `python -m scripts.docs.attacks_table`; the rows are in `mcp_idp/testing/corpus/`.
 `./scripts/mutate` removes each check in turn and shows that a test fails: see [mutation testing](mutation-testing.md).
+`./scripts/fuzz` mutates the rows, guided by coverage, and reports a 5xx, a hang or growing memory.
 
 A response reads *status, error of the challenge (logged reason)*; 0 is a connection that ends without a response.
 """

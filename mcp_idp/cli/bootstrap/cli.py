@@ -18,6 +18,7 @@ from mcp_idp.cli.bootstrap.stack_file import store_addresses
 from mcp_idp.cli.common.command_line import TextCommand, TextGroup
 from mcp_idp.cli.common.console import printable
 from mcp_idp.cli.common.errors import INTERRUPTED_EXIT
+from mcp_idp.cli.common.server_env import DOTENV, merge_environment, with_urls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,7 +36,7 @@ Configures the identity provider with the realm, scopes, roles, clients and regi
 The desired state is in idp-config/access.yaml and, for Keycloak's own settings, in idp-config/keycloak.
 """
 _EPILOG = """\
-environment (an empty value counts as unset):
+environment, and .env in the working directory for what is not set there (an empty value counts as unset):
   OAUTH_SERVER_URL                   the issuer; its last part is the realm   [http://localhost:8080/realms/mcp]
   OAUTH_INTERNAL_URL                 the same realm, as reached by this process         [OAUTH_SERVER_URL]
   MCP_PUBLIC_URL                     the resource: audience of every token  [http://localhost:3000/mcp]
@@ -88,8 +89,13 @@ _COMMAND_EPILOG = "See `mcp-idp bootstrap --help` for the provider, realm and ac
 @click.pass_context
 def command(context: click.Context, provider: str | None) -> None:
     """Chooses the provider."""
-    usual = os.environ.get("OAUTH_PROVIDER")
+    usual = environment().get("OAUTH_PROVIDER")
     context.obj = provider or (usual if usual in _PROVIDERS else _PROVIDERS[0])
+
+
+def environment() -> dict[str, str]:
+    """Returns the environment and, below it, `.env` of the working directory as Docker Compose reads it."""
+    return with_urls(merge_environment(os.environ, DOTENV))
 
 
 def run(provider: str, name: str, options: BootstrapOptions, variables: Mapping[str, str]) -> int:
@@ -188,7 +194,7 @@ def _add(name: str, line: str, description: str, *options: Callable[[Any], Any])
 
     @click.pass_obj
     def run_command(provider: str, /, **values: Any) -> int:
-        return run(provider, name, BootstrapOptions(**values), os.environ)
+        return run(provider, name, BootstrapOptions(**values), environment())
 
     function: Any = run_command
     for option in reversed((_WAIT, *options)):

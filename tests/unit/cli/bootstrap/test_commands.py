@@ -55,6 +55,25 @@ def test_a_command_that_a_provider_does_not_have_is_rejected_with_those_it_has(
     assert "its commands are plan, apply, check, prune, token, replace-admin" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("variables", "port"), [({}, 1), ({"OAUTH_SERVER_URL": "http://localhost:2/realms/mcp"}, 2)])
+def test_settings_are_read_from_the_environment_and_below_it_from_the_dotenv_file(
+    variables: dict[str, str],
+    port: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("OAUTH_SERVER_URL", "OAUTH_PROVIDER", "KEYCLOAK_ADMIN_CLIENT_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    lines = ("KEYCLOAK_PORT=1", "KEYCLOAK_ADMIN_CLIENT_SECRET=secret", f"ACCESS_FILE={ROOT}/idp-config/access.yaml")
+    (tmp_path / ".env").write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert run(["bootstrap", "plan", "--wait", "0"]) == 3
+    assert f"http://localhost:{port}/" in capsys.readouterr().err
+
+
 def test_the_former_name_of_replace_admin_still_works_and_is_not_in_the_help(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -138,7 +138,7 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
         exchange=exchange,
         limits=limits.users,
         known=limits.known,
-        adapters=adapters_for(servers, InvocationGuard(scope_requirements, access, decisions)),
+        adapters=adapters_for(servers, InvocationGuard(scope_requirements, access, decisions, limits.users)),
     )
 
     def usage() -> dict[str, int]:

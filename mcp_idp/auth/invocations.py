@@ -13,7 +13,7 @@ other names of the component can only add scopes.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
     from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.auth.decisions import DecisionRecorder
+    from mcp_idp.auth.rate_limiting.by_user import UserLimits
     from mcp_idp.auth.scopes import ScopeRequirements
+    from mcp_idp.principal import Principal
 
 log = structlog.get_logger(__name__)
 CALL, READ, GET_PROMPT = "tools/call", "resources/read", "prompts/get"
@@ -148,12 +150,20 @@ class InvocationGuard:
         requirements: the scopes that each name requires.
         access: the access policy.
         decisions: records what ran and what was rejected.
+        limits: the limits of single tools, which also count a tool that another one runs.
     """
 
-    def __init__(self, requirements: ScopeRequirements, access: AccessPolicy, decisions: DecisionRecorder) -> None:
+    def __init__(
+        self,
+        requirements: ScopeRequirements,
+        access: AccessPolicy,
+        decisions: DecisionRecorder,
+        limits: UserLimits | None = None,
+    ) -> None:
         self._requirements = requirements
         self._access = access
         self._decisions = decisions
+        self._limits = limits
 
     def is_authorized(self, key: Hashable) -> bool:
         """Whether the current request is already authorized for this step."""
@@ -170,19 +180,22 @@ class InvocationGuard:
             resolved: the resolved name.
 
         Raises:
-            AuthError: the principal may not, or the decision cannot be recorded.
+            AuthError: the principal may not, the decision cannot be recorded, or a limit of the tool is used up.
         """
         request = _request.get() or _Request(None, None, frozenset())
-        if not resolved.all <= request.authorized:
-            self._authorize(method, name, resolved, request)
-        token = _request.set(_Request(request.correlation_id, request.target, request.authorized | resolved.all))
-        try:
-            yield
-        finally:
-            _request.reset(token)
+        with ExitStack() as acquired:
+            if not resolved.all <= request.authorized:
+                message = {"method": method, "params": {"uri" if method == READ else "name": name}}
+                principal = self._authorize(message, resolved, request)
+                if self._limits is not None:
+                    acquired.enter_context(self._limits.nested_call(principal, message, resolved.also))
+            token = _request.set(_Request(request.correlation_id, request.target, request.authorized | resolved.all))
+            try:
+                yield
+            finally:
+                _request.reset(token)
 
-    def _authorize(self, method: str, name: str, resolved: Resolved, request: _Request) -> None:
-        message = {"method": method, "params": {"uri" if method == READ else "name": name}}
+    def _authorize(self, message: Mapping[str, Any], resolved: Resolved, request: _Request) -> Principal:
         principal = None
         try:
             principal = _principal()
@@ -201,9 +214,10 @@ class InvocationGuard:
         self._decisions.record_nested(
             principal, message, resolved.also, within=request.target, correlation_id=request.correlation_id
         )
+        return principal
 
 
-def _principal() -> Any:
+def _principal() -> Principal:
     try:
         return current_principal()
     except LookupError as error:

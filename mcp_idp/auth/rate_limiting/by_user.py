@@ -6,6 +6,7 @@ clients register themselves, so a limit per client alone could be multiplied at 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mcp_idp.auth.rate_limiting.limits import WINDOW_SECONDS, ConcurrencyLimit, RequestLimit
@@ -13,7 +14,7 @@ from mcp_idp.auth.rate_limiting.usage_by_user import CLIENTS, UsageLimits
 from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
     from mcp_idp.access.models import ToolLimit
     from mcp_idp.auth.rate_limiting.usage_by_user import Usage
@@ -116,6 +117,36 @@ class UserLimits:
         """
         self.new_tokens.take(self.usage.of(principal))
 
+    @contextmanager
+    def nested_call(
+        self, principal: Principal, document: Mapping[str, Any], also: Iterable[tuple[str, str]]
+    ) -> Iterator[None]:
+        """Counts a tool that another tool runs, while the block runs.
+
+        Args:
+            principal: the caller.
+            document: the JSON-RPC message that would call the tool.
+            also: the other names of the tool, each with its method.
+
+        Raises:
+            RateLimited: the user has used up a limit of the tool.
+        """
+        acquired: Acquired = []
+        try:
+            self.count_tools(self.usage.of(principal), document, also, acquired)
+            yield
+        finally:
+            _release(acquired)
+
+    def count_tools(
+        self, usage: Usage, document: Mapping[str, Any], also: Iterable[tuple[str, str]], acquired: Acquired
+    ) -> None:
+        """Counts a call for the limits of its tool; see `nested_call` and `ToolLimits.take`."""
+        if self.tools:
+            for name in _tools(document, also):
+                if name in self.tools:
+                    self.tools[name].take(usage, acquired)
+
     @property
     def request_limits(self) -> tuple[RequestLimit, ...]:
         """All limits that count requests by time, which replicas may share."""
@@ -148,9 +179,7 @@ class RequestSlot:
             self._limits.usage.end_stream(usage)
         elif usage is not None:
             self._limits.usage.end_call(usage)
-        while self._acquired:
-            limit, key = self._acquired.pop()
-            limit.release(key)
+        _release(self._acquired)
 
     def begin(self, principal: Principal, method: str) -> None:
         """Counts a request whose token is verified.
@@ -188,10 +217,14 @@ class RequestSlot:
             self._limits.usage.begin_stream(self._usage)
             self._limits.usage.end_call(self._usage)
             self._is_stream = True
-        elif self._limits.tools:
-            for name in _tools(document, also):
-                if name in self._limits.tools:
-                    self._limits.tools[name].take(self._usage, self._acquired)
+        else:
+            self._limits.count_tools(self._usage, document, also, self._acquired)
+
+
+def _release(acquired: Acquired) -> None:
+    while acquired:
+        limit, key = acquired.pop()
+        limit.release(key)
 
 
 def _tools(document: Mapping[str, Any], also: Iterable[tuple[str, str]]) -> set[str]:

@@ -105,6 +105,17 @@ async def test_the_audit_log_leads_from_the_call_to_what_it_ran(tmp_path: Path) 
     assert (five["target"], "runs" in five) == ("who", False)
 
 
+async def test_a_tool_that_a_transform_runs_counts_for_its_limit(tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.name == "search by pattern")
+    ran: list[str] = []
+    access_file = access_with(tmp_path / "access.yaml", **case.access(), tool_limits={"wipe": {"calls_per_minute": 2}})
+    async with protected(case.build(ran), access_file=access_file) as (calls, issuer):
+        client = await Client.of(calls, issuer.token(scope="mcp:admin"), "modern")
+        answers = [await client.request(CALL, case.params) for _ in range(3)]
+    assert len(ran) == 2
+    assert "too often" in answers[2].text
+
+
 async def test_middleware_added_later_cannot_change_what_was_authorized(tmp_path: Path) -> None:
     ran: list[str] = []
     made = server(ran)

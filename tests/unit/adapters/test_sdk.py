@@ -118,6 +118,23 @@ async def test_an_unauthorized_caller_cannot_run_a_component_in_any_way(
     assert [line["reason"] for line in refused] == ["insufficient_scope"]
 
 
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+async def test_a_tool_that_other_tools_run_counts_for_its_limit(era: str, tmp_path: Path) -> None:
+    ran: list[str] = []
+    access_file = access_with(tmp_path / "access.yaml", **BLOCKS, tool_limits={"wipe": {"calls_per_minute": 3}})
+    async with protected(_server(ran), access_file=access_file) as (calls, issuer):
+        client = await Client.of(calls, issuer.token(scope="mcp:admin"), era)
+        for name in ("wipe", "wipe", "tidy"):
+            await client.tool("run", name=name)
+        nested = await client.tool("run", name="wipe")
+        direct = await client.tool("wipe")
+        other = await Client.of(calls, issuer.token(scope="mcp:admin", sub="7b1d"), era)
+        await other.tool("run", name="wipe")
+    assert "too often" in nested.text
+    assert direct.status_code == 429
+    assert len(ran) == 4
+
+
 @pytest.mark.parametrize(
     ("method", "params"),
     [

@@ -56,7 +56,7 @@ ATTACKS = (
         "RFC 8259 section 4",
         "duplicate_members",
         lambda i: b'{"active":false,' + str(i.active()).replace("'", '"').replace("True", "true")[1:].encode(),
-        "a member is there twice",
+        "a member occurs twice",
     ),
     _false_response(
         "inactive, with all members of an active response",

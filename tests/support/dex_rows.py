@@ -126,7 +126,7 @@ DEX_TOKENS = (
     _own(
         "Dex's ID token of a client that requested our audience, without the registration proxy",
         "token_type",
-        lambda i: i.audience_ours["id_token"],
+        lambda i: i.for_our_audience["id_token"],
         TokenErrorReason.TOKEN_TYPE,
     ),
     _own(

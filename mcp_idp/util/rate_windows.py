@@ -143,9 +143,9 @@ class RateWindows:
                 self._unshared = {}
 
     def _seconds_to_wait(self, current: int, previous: int, elapsed: float) -> float:
-        room = self.limit - 1 - current
-        if room >= 0:  # until the weight of the previous window has fallen so far
-            return (1.0 - room / previous - elapsed) * self.window
+        remaining = self.limit - 1 - current
+        if remaining >= 0:  # until the weight of the previous window has fallen so far
+            return (1.0 - remaining / previous - elapsed) * self.window
         return (1.0 - elapsed + 1.0 - (self.limit - 1) / current) * self.window
 
     def _drop_smallest(self) -> None:

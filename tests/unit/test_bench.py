@@ -96,7 +96,7 @@ def test_a_goal_is_met_or_missed_and_the_guard_lets_the_slack_pass(
 
 
 def test_every_compared_application_answers_both_protocol_revisions() -> None:
-    async def ask() -> None:
+    async def send() -> None:
         issuer = Issuer(DEFAULTS.server_url)
         token = issuer.token()
         compared = (
@@ -111,16 +111,16 @@ def test_every_compared_application_answers_both_protocol_revisions() -> None:
                 await exchange(app, modern_call(bearer))
                 await exchange(app, await legacy_call(app, bearer))
 
-    asyncio.run(ask())
+    asyncio.run(send())
 
 
 def test_a_call_with_an_unexpected_response_ends_the_run() -> None:
-    async def ask() -> None:
+    async def send() -> None:
         async with authenticated_app(Issuer(DEFAULTS.server_url)) as app:
             await exchange(app, modern_call())
 
     with pytest.raises(UnexpectedStatusError, match="answered 401 where 200 was due"):
-        asyncio.run(ask())
+        asyncio.run(send())
 
 
 def test_a_flood_of_unknown_key_ids_causes_one_fetch() -> None:

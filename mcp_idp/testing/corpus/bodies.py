@@ -46,8 +46,8 @@ def _too_large(name: str, check: str, arguments: bytes) -> Attack:
 
 def _many(name: str, item: bytes) -> Attack:
     """Returns a call with as many copies of `item` as a body may contain."""
-    most = (MAX_BODY_BYTES - 1000) // (len(item) + 1)
-    return _too_large(name, "values_bound", b"[" + b",".join([item] * most) + b"]")
+    maximum = (MAX_BODY_BYTES - 1000) // (len(item) + 1)
+    return _too_large(name, "values_bound", b"[" + b",".join([item] * maximum) + b"]")
 
 
 def _initialize(name: str, capability: bytes) -> Attack:

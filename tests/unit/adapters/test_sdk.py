@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 ADMIN = ["mcp:admin"]
 BLOCKS: dict[str, Any] = {
-    "tools": {"wipe": ADMIN, "tidy": [], "run": [], "look": [], "ask": [], "change": []},
+    "tools": {"wipe": ADMIN, "tidy": [], "run": [], "look": [], "show": [], "change": []},
     "resources": {"notes://all": ADMIN, "notes://of/{person}": ADMIN},
     "prompts": {"confess": ADMIN, "chat": []},
 }
@@ -55,7 +55,7 @@ def _server(ran: list[str]) -> MCPServer[Any]:
         return str([each.content for each in await ctx.read_resource(uri)])
 
     @server.tool()
-    async def ask(name: str) -> str:
+    async def show(name: str) -> str:
         return str(await server.get_prompt(name))
 
     @server.resource("notes://all")
@@ -87,8 +87,8 @@ WAYS: list[tuple[str, dict[str, Any]]] = [
     ("tools/call", {"name": "run", "arguments": {"name": "change"}}),
     ("tools/call", {"name": "look", "arguments": {"uri": "notes://all"}}),
     ("tools/call", {"name": "look", "arguments": {"uri": "notes://of/ada"}}),
-    ("tools/call", {"name": "ask", "arguments": {"name": "confess"}}),
-    ("tools/call", {"name": "ask", "arguments": {"name": "chat"}}),
+    ("tools/call", {"name": "show", "arguments": {"name": "confess"}}),
+    ("tools/call", {"name": "show", "arguments": {"name": "chat"}}),
     ("prompts/get", {"name": "confess"}),
     ("prompts/get", {"name": "chat"}),
     ("resources/read", {"uri": "notes://all"}),

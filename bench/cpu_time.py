@@ -26,7 +26,7 @@ _CALLS = 20  # calls in a sample of a tools/call, which takes some milliseconds
 _REJECTIONS = 100
 _OVER_LONG_BYTES = 256 * 1024
 NOTHING = modern_call(status=401)
-JUNK = modern_call("x" * 1000, status=401)
+INVALID_CALL = modern_call("x" * 1000, status=401)
 OVER_LONG = modern_call("eyJhbGciOiJSUzI1NiJ9." + "x" * _OVER_LONG_BYTES + ".x", status=401)
 
 
@@ -76,7 +76,7 @@ async def rejections(sample_size: SampleSize) -> list[Figure]:
             "rig": cpu(call_work(noop_app, NOTHING), _REJECTIONS),
             "ours": cpu(call_work(app, NOTHING), _REJECTIONS),
             "sdk": cpu(call_work(sdk, NOTHING), _REJECTIONS),
-            "junk": cpu(call_work(app, JUNK), _REJECTIONS),
+            "invalid": cpu(call_work(app, INVALID_CALL), _REJECTIONS),
             "over-long": cpu(call_work(app, OVER_LONG), _REJECTIONS),
             "kid": _unauthenticated(issuer, app),
             "call": cpu(call, _CALLS),
@@ -93,7 +93,7 @@ async def rejections(sample_size: SampleSize) -> list[Figure]:
         compared(
             "rejecting an invalid token of 256 kB / of 1 kB",
             samples["over-long"],
-            samples["junk"],
+            samples["invalid"],
             thresholds.OVER_LONG,
         ),
         compared("rejecting a token with an unknown kid / serving a call", samples["kid"], samples["call"]),

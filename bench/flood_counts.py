@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bench.results import SampleSize
 
 KIDS = 1000
-_JUNK = 300  # more than may be in flight and queued together
+_OPAQUE_TOKENS = 300  # more than may be in flight and queued together
 _CALLS_MEANWHILE = 50  # completed long before any call times out waiting for the provider
 _CROWD = 100
 _TURNS = 50  # of the event loop, in which every call reaches the provider or its queue
@@ -44,16 +44,16 @@ INTROSPECTING: dict[str, Any] = {
 async def floods(_sample_size: SampleSize) -> list[Figure]:
     """Counts requests to the provider, and calls of other clients that fail meanwhile."""
     fetches = await fetches_under_a_flood(KIDS)
-    junk = await junk_flood(_JUNK)
+    flood = await opaque_flood(_OPAQUE_TOKENS)
     return [
         counted(f"key fetches for {KIDS:,} unknown kids in one cool-down", fetches, thresholds.KEY_FETCHES),
         counted(
-            f"introspections under way at once: {_JUNK} invalid opaque tokens, one signed",
-            junk.max_at_once,
+            f"introspections under way at once: {_OPAQUE_TOKENS} invalid opaque tokens, one signed",
+            flood.max_at_once,
             thresholds.IN_FLIGHT,
         ),
-        counted("during this flood: calls with a known token that failed", junk.failed_known, thresholds.FAILED),
-        counted("during this flood: calls with a new signed token that failed", junk.failed_signed, thresholds.FAILED),
+        counted("during this flood: calls with a known token that failed", flood.failed_known, thresholds.FAILED),
+        counted("during this flood: calls with a new signed token that failed", flood.failed_signed, thresholds.FAILED),
         counted(
             f"introspections for {_CROWD} uses of one new token at once", await one_token(_CROWD), thresholds.REQUIRED
         ),
@@ -80,13 +80,13 @@ async def fetches_under_a_flood(tokens: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class JunkFlood:
-    """The result of a flood of opaque junk.
+class OpaqueFlood:
+    """The result of a flood of invalid opaque tokens.
 
     Attributes:
         max_at_once: the maximum number of concurrent introspections.
-        rejected: junk tokens that were introspected.
-        turned_away: junk tokens that were rejected without introspection because the queue was full.
+        rejected: invalid tokens that were introspected.
+        turned_away: invalid tokens that were rejected without introspection because the queue was full.
         failed_known: failed calls with a token whose introspection result was cached.
         failed_signed: failed calls with a signed token that had not been introspected yet.
     """
@@ -98,14 +98,14 @@ class JunkFlood:
     failed_signed: int
 
 
-async def junk_flood(tokens: int) -> JunkFlood:
+async def opaque_flood(tokens: int) -> OpaqueFlood:
     """Sends distinct opaque tokens concurrently; the provider responds after the other callers are done."""
     issuer = Issuer(DEFAULTS.server_url)
     async with _introspecting(issuer) as app:
         known = modern_call(issuer.reference())
         await exchange(app, known)
         issuer.paused, issuer.max_in_flight = asyncio.Event(), 0
-        junk = [asyncio.ensure_future(status_of(app, modern_call(f"junk-{i}"))) for i in range(tokens)]
+        flood = [asyncio.ensure_future(status_of(app, modern_call(f"invalid-{i}"))) for i in range(tokens)]
         for _ in range(_TURNS):
             await asyncio.sleep(0)
         signed = asyncio.ensure_future(status_of(app, modern_call(issuer.token())))
@@ -113,8 +113,8 @@ async def junk_flood(tokens: int) -> JunkFlood:
         for _ in range(_TURNS):
             await asyncio.sleep(0)
         issuer.paused.set()
-        statuses = await asyncio.gather(*junk)
-        return JunkFlood(
+        statuses = await asyncio.gather(*flood)
+        return OpaqueFlood(
             issuer.max_in_flight,
             statuses.count(_UNAUTHORIZED),
             statuses.count(_TOO_MANY_REQUESTS) + statuses.count(503),

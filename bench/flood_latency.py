@@ -1,4 +1,4 @@
-"""Measures the latency of calls with known tokens over sockets during floods of junk, compared with no flood.
+"""Measures the latency of calls with known tokens over sockets during floods of invalid tokens, compared with no flood.
 
 The callers pause between calls, so that they alone do not saturate the server. The flood has a fixed rate, whether or
 not responses arrive, as long as one of its connections is free. The sending client also uses the machine, so a flood of
@@ -45,7 +45,7 @@ _INTROSPECTION_SETTINGS = {
 
 
 async def flooded(_sample_size: SampleSize) -> list[Figure]:
-    """Measures floods of tokens with unknown kids, then of opaque junk that a slow provider introspects."""
+    """Measures floods of tokens with unknown kids, then of invalid opaque tokens that a slow provider introspects."""
     with published() as issuer:
         async with server_process("mcp_server", settings_for(issuer)) as server:
             known = on_the_wire(modern_call(issuer.token()))
@@ -56,18 +56,18 @@ async def flooded(_sample_size: SampleSize) -> list[Figure]:
             begun = math.ceil((time.perf_counter() - start) / REFRESH_COOLDOWN_SECONDS)
             fetches = (issuer.key_fetches - before) / begun
         issuer.delay = _RESPONSE_DELAY
-        junk = (on_the_wire(modern_call(f"junk-{i}")) for i in count())
-        by_junk = []
+        invalid = (on_the_wire(modern_call(f"invalid-{i}")) for i in count())
+        with_opaque = []
         async with server_process("mcp_server", {**settings_for(issuer), **_INTROSPECTION_SETTINGS}) as server:
             for _ in range(_WINDOWS):
                 # A different one each time, because introspection results are cached for 30 s only.
                 known = on_the_wire(modern_call(issuer.reference()))
                 await _call_once(server.port, known)
-                by_junk.append(await _windows(server.port, known, junk, {401, 503}))
+                with_opaque.append(await _windows(server.port, known, invalid, {401, 503}))
     return [
         *_rows("unknown kids", by_kids),
         Figure("HTTP: key fetches in one cool-down, unknown kids all along", spread([fetches]), thresholds.KEY_FETCHES),
-        *_rows("invalid opaque tokens, introspection takes 300 ms", by_junk),
+        *_rows("invalid opaque tokens, introspection takes 300 ms", with_opaque),
         counted(
             "HTTP: introspections under way at once, invalid opaque tokens", issuer.max_in_flight, thresholds.IN_FLIGHT
         ),
@@ -75,11 +75,11 @@ async def flooded(_sample_size: SampleSize) -> list[Figure]:
 
 
 def _rows(what: str, rounds: Sequence[tuple[Times, Times, Times]]) -> list[Figure]:
-    none, cheap, junk = (list(times) for times in zip(*rounds, strict=True))
-    failed = sum(one.failed for one in (*none, *cheap, *junk))
+    none, cheap, invalid = (list(times) for times in zip(*rounds, strict=True))
+    failed = sum(one.failed for one in (*none, *cheap, *invalid))
     return [
-        *compare(f"HTTP latency of a known token, flood of {what} / none", junk, none),
-        *compare(f"HTTP latency of a known token, flood of {what} / as many without credentials", junk, cheap),
+        *compare(f"HTTP latency of a known token, flood of {what} / none", invalid, none),
+        *compare(f"HTTP latency of a known token, flood of {what} / as many without credentials", invalid, cheap),
         counted(f"HTTP: failed calls of known tokens, flood of {what}", failed, thresholds.FAILED),
     ]
 
@@ -91,14 +91,18 @@ async def _call_once(port: int, message: bytes) -> None:
     await line.close()
 
 
-async def _windows(port: int, message: bytes, junk: Iterator[bytes], expected: set[int]) -> tuple[Times, Times, Times]:
-    """Measures calls in three windows: without a flood, with one without credentials, and with one of junk."""
+async def _windows(
+    port: int, message: bytes, invalid: Iterator[bytes], expected: set[int]
+) -> tuple[Times, Times, Times]:
+    """Measures calls in three windows: no flood, one without credentials, and one of invalid tokens."""
     none = await _window(port, message)
     cheap = await _during_unauthenticated_flood(port, message, repeat(on_the_wire(modern_call())), {401})
-    return none, cheap, await _during_unauthenticated_flood(port, message, junk, expected)
+    return none, cheap, await _during_unauthenticated_flood(port, message, invalid, expected)
 
 
-async def _during_unauthenticated_flood(port: int, message: bytes, junk: Iterator[bytes], expected: set[int]) -> Times:
+async def _during_unauthenticated_flood(
+    port: int, message: bytes, invalid: Iterator[bytes], expected: set[int]
+) -> Times:
     """Measures calls in a window with a flood.
 
     Raises:
@@ -106,7 +110,7 @@ async def _during_unauthenticated_flood(port: int, message: bytes, junk: Iterato
         RuntimeError: the flood sent too few requests.
     """
     responses: Counter[int] = Counter()
-    ready = islice(junk, int(_RATE * _WINDOW * 2))
+    ready = islice(invalid, int(_RATE * _WINDOW * 2))
     async with _unauthenticated(port, iter([*ready]), responses):
         times = await _window(port, message)
     if not expected.issuperset(responses):
@@ -131,13 +135,13 @@ async def _window(port: int, message: bytes) -> Times:
 
 
 @asynccontextmanager
-async def _unauthenticated(port: int, junk: Iterator[bytes], responses: Counter[int]) -> AsyncIterator[None]:
-    """Sends junk at a fixed rate while the block runs, and counts the responses."""
+async def _unauthenticated(port: int, invalid: Iterator[bytes], responses: Counter[int]) -> AsyncIterator[None]:
+    """Sends invalid requests at a fixed rate while the block runs, and counts the responses."""
     lines = [await Line.open(port) for _ in range(_LINES)]
     free, tasks = list(lines), []
 
-    async def send_junk(line: Line) -> None:
-        responses[await line.send(next(junk))] += 1
+    async def send_invalid(line: Line) -> None:
+        responses[await line.send(next(invalid))] += 1
         free.append(line)
 
     async def send() -> None:
@@ -146,7 +150,7 @@ async def _unauthenticated(port: int, junk: Iterator[bytes], responses: Counter[
             now = time.perf_counter()
             due, last = min(due + _RATE * (now - last), len(free)), now
             while due >= 1:
-                tasks.append(asyncio.create_task(send_junk(free.pop())))
+                tasks.append(asyncio.create_task(send_invalid(free.pop())))
                 due -= 1
             await asyncio.sleep(_TICK)
 

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 _WARN_EVERY_SECONDS = 60.0
 # Most ASGI servers carry on without lifespan support; keys would then be fetched with a closed HTTP client.
-_NO_LIFESPAN = "the protected application does not answer lifespan.startup (ASGI lifespan protocol); implement it"
+_NO_LIFESPAN = "the protected application does not respond to lifespan.startup (ASGI lifespan protocol); implement it"
 
 
 def protect(  # noqa: PLR0913 - the optional ones are keyword-only

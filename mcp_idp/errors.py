@@ -324,7 +324,7 @@ class AuditUnavailable(AuthError):
 
     status = 503
     code = "audit_unavailable"
-    description = "The server cannot write its audit log, so it rejects all requests. Tell its operator."
+    description = "The server cannot write its audit log, so it rejects all requests. Contact its operator."
 
 
 def _describe_scopes(scopes: tuple[str, ...]) -> str:

@@ -29,7 +29,7 @@ class Principal:
     expires_at: float
     roles: frozenset[str] | None = None
     claims: tuple[tuple[str, ClaimValue], ...] = field(default=(), compare=False)
-    # To Python, true, 1 and 1.0 are equal; callers whose claims differ so must not be. Their representations differ.
+    # In Python, True, 1 and 1.0 are equal, but claims with these values must not be, so their `repr` is compared.
     _typed_claims: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

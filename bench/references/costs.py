@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bench import thresholds
 from bench.apps import authenticated_app, sdk_guarded, sdk_session_manager, trusting
 from bench.cpu_time import (
-    JUNK,
+    INVALID_CALL,
     NOTHING,
     OVER_LONG,
     call_work,
@@ -89,14 +89,14 @@ async def rejections(sample_size: SampleSize) -> list[Figure]:
                 )
             ]
             cases = {
-                "ours invalid": cpu(call_work(this_server, JUNK), _REJECTIONS),
+                "ours invalid": cpu(call_work(this_server, INVALID_CALL), _REJECTIONS),
                 "rig": cpu(call_work(noop_app, NOTHING), _REJECTIONS),
                 "sdk": cpu(call_work(sdk, NOTHING), _REJECTIONS),
                 with_fastmcp.NAME: cpu(call_work(fastmcp, NOTHING), _REJECTIONS),
             }
             for name, app in ((pyjwt.NAME, with_pyjwt), (with_fastmcp.NAME, fastmcp)):
                 await exchange(app, modern_call(issuer.token()))  # so that the keys are cached
-                cases[f"{name} junk"] = cpu(call_work(app, JUNK), _REJECTIONS)
+                cases[f"{name} invalid"] = cpu(call_work(app, INVALID_CALL), _REJECTIONS)
                 cases[f"{name} long"] = cpu(call_work(app, OVER_LONG), _LONG_REJECTIONS)
             samples = subtract_overhead(await measure(cases, min(sample_size.rounds, _ROUNDS)))
     return [
@@ -109,7 +109,7 @@ async def rejections(sample_size: SampleSize) -> list[Figure]:
             compared(
                 f"{name}: rejecting an invalid token of 256 kB / of 1 kB",
                 samples[f"{name} long"],
-                samples[f"{name} junk"],
+                samples[f"{name} invalid"],
             )
             for name in (pyjwt.NAME, with_fastmcp.NAME)
         ),

@@ -15,6 +15,6 @@ async def my_orders() -> str:
     return f"No orders of {current_principal().subject}"
 
 
-# A tool that needs more than the base scope is named under `tools` in idp-config/access.yaml, and then all others too,
-# with []: what is not there is refused, and what a listed tool runs is judged by its own entry.
+# List a tool that requires more than the base scope under `tools` in idp-config/access.yaml. Then list all others too,
+# with []: unlisted tools are rejected. A tool that a listed tool runs requires the scopes of its own entry.
 app = protect(server, load_settings(os.environ))

@@ -18,7 +18,7 @@ server = MCPServer("Orders")
 async def my_orders() -> str:
     """List the orders of the logged-in user."""
     token = get_access_token()  # the SDK's own; its `token` is no token: a token is not passed on
-    return f"No orders of {token.subject if token else 'nobody'}"
+    return f"No orders of {token.subject if token else 'an unknown user'}"
 
 
 # A tool that needs more than the base scope is named under `tools` in idp-config/access.yaml, and then all others too,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CONTRADICTION = "contradiction"
 """The type of the errors that a model finds between its blocks; `find_schema_problems` leaves them out."""
-_MISSPELT = "extra_forbidden"
+_MISSPELLED = "extra_forbidden"
 _MESSAGES = {
     "string_type": "must be a string: put it in quotes",
     "int_type": "must be a whole number",
@@ -80,9 +80,9 @@ def find_schema_problems(data: object, model: type[BaseModel]) -> tuple[list[Pro
     problems: dict[tuple[int | str, ...], Problem] = {}
     data = deepcopy(data)
     while errors := _validation_errors(data, model):
-        corrected = [error for error in errors if error["type"] == _MISSPELT and _correct_name(data, error, model)]
+        corrected = [error for error in errors if error["type"] == _MISSPELLED and _correct_name(data, error, model)]
         for error in corrected or errors:
-            path = error["loc"] if error["type"] in {_MISSPELT, "missing"} else _existing_path(data, error["loc"])
+            path = error["loc"] if error["type"] in {_MISSPELLED, "missing"} else _existing_path(data, error["loc"])
             problems.setdefault(path, Problem(path, _describe_error(error, model)))
         if not corrected:
             break
@@ -146,7 +146,7 @@ def format_validation_error(data: object, model: type[BaseModel], text: str) -> 
 
 def _describe_error(error: ErrorDetails, model: type[BaseModel]) -> str:
     kind, context, path = error["type"], error.get("ctx", {}), error["loc"]
-    if kind == _MISSPELT:
+    if kind == _MISSPELLED:
         return "is not a known key" + suggest(str(path[-1]), _allowed_fields(model, path[:-1]))
     if kind == "literal_error":
         return f"write {context['expected']}"

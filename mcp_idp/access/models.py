@@ -227,7 +227,7 @@ class ToolLimit(StrictModel):
 
     Attributes:
         calls_per_minute: the calls in any 60 seconds.
-        calls_in_progress: the calls that are being answered.
+        calls_in_progress: the calls that run at the same time.
     """
 
     calls_per_minute: int = Field(default=0, ge=0, le=1_000_000)

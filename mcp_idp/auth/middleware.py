@@ -270,7 +270,7 @@ class AuthMiddleware:
         return AuthenticatedCaller(principal, self._access.effective_scopes(principal.scopes))
 
     async def _resolve(self, caller: AuthenticatedCaller, document: dict[str, Any]) -> Resolved:
-        """Returns what the name in a message stands for; the servers may ask who the caller is."""
+        """Returns what the name in a message stands for. The adapters run with the caller as the current principal."""
         if not self._adapters:
             return _NOTHING_ELSE
         with request_context(caller):

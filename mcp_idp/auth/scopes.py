@@ -209,19 +209,19 @@ class ScopeRequirements:
         return tuple(dict.fromkeys((*required, *more))) if more else required
 
     def _static_scopes(self, method: str, name: str) -> tuple[str, ...]:
-        """Returns the static scopes of what `name` names, if anything; `method` says of which kind it is."""
+        """Returns the static scopes of the tool, prompt or resource that `method` requests by this name, if any."""
         if method in _BY_URI:
             return tuple(scope for each in self._matching(name) for scope in self.resources[each].static_scopes)
         requirement = (self.tools if method == "tools/call" else self.prompts).get(name)
         return () if requirement is None else requirement.static_scopes
 
     def _of_other(self, method: str) -> tuple[str, ...]:
-        """Judges a method that MCP does not define: an extension's."""
+        """Returns the scopes of a method that MCP does not define, such as that of an extension."""
         requirement = self._methods.get(method) or self._methods.get(OTHERS)
         return self._unlisted("methods", method) if requirement is None else requirement.static_scopes
 
     def _unlisted(self, block: str, name: object) -> tuple[str, ...]:
-        """Judges what is neither listed nor added here: it requires the base scope, or is rejected."""
+        """Returns the base scope for what is neither listed nor added here, or rejects it if the file is strict."""
         if self._access.is_strict:
             raise ToolNotListed(name) if block == "tools" else NotListed(block, name)
         return self._base
@@ -293,7 +293,7 @@ class ScopeRequirements:
         known: dict[str, ScopeRequirement],
         listed: Mapping[str, Iterable[str]],
     ) -> ScopeRequirement:
-        """Rejects a second one of the same name: the SDK would serve the first, under the requirement of the second."""
+        """Rejects a duplicate name: the SDK would serve the first function with the requirement of the second."""
         if (block, name) in self._added:
             kind = block.removesuffix("s")
             raise AccessFileError(f"{name}: a {kind} of this name already exists; rename this one")

@@ -61,7 +61,7 @@ async def end_stream_with_token(
         if not end.expired():
             raise  # the application's own timeout
         if last is None:
-            raise InvalidToken(TokenErrorReason.EXPIRED, got="what ended before its stream began") from None
+            raise InvalidToken(TokenErrorReason.EXPIRED, got="a token that expired before its stream began") from None
         if last["type"] == "http.response.start" or last.get("more_body"):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
     finally:

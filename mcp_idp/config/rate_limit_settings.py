@@ -84,7 +84,7 @@ class RateLimitSettings:
         _read_storage,
         example="redis://valkey:6379/0",
         file_example="/run/secrets/rate-limit-storage",
-        shown=False,
+        in_repr=False,
         text=(
             "The URL of a Redis or Valkey server in which several replicas share the limits per second; or a file "
             "with that URL, which may contain a password. While it is unavailable each replica counts by itself. "

@@ -93,7 +93,7 @@ def setting(  # noqa: PLR0913 - the members of `Setting`
     file_example: str = "",
     default_from: str = "",
     also_read_by: tuple[Program, ...] = (),
-    shown: bool = True,
+    in_repr: bool = True,
 ) -> Any:
     """Declares a field of a dataclass as a setting of the server.
 
@@ -106,7 +106,7 @@ def setting(  # noqa: PLR0913 - the members of `Setting`
         file_example: The path of a file with the value.
         default_from: The field above whose value applies if this variable is unset.
         also_read_by: The programs that read it besides the server.
-        shown: Whether `repr` shows the value; False for secrets.
+        in_repr: Whether `repr` shows the value; False for secrets.
     """
     declared = Setting(
         name=name,
@@ -118,7 +118,7 @@ def setting(  # noqa: PLR0913 - the members of `Setting`
         default_from=default_from,
         read_by=("server", *also_read_by),
     )
-    return field(default_factory=declared.default_value, metadata={_METADATA: declared}, repr=shown)
+    return field(default_factory=declared.default_value, metadata={_METADATA: declared}, repr=in_repr)
 
 
 def setting_group(settings_class: type) -> Any:

@@ -167,14 +167,14 @@ class Settings:
         None,
         file_example="/run/secrets/introspection",
         also_read_by=("keycloak",),
-        shown=False,
+        in_repr=False,
     )
     client_key: ClientSigningKey | None = setting(
         "OAUTH_CLIENT_KEY_FILE",
         None,
         example="/run/secrets/introspection.pem",
         also_read_by=("keycloak",),
-        shown=False,
+        in_repr=False,
     )
     ca_file: Path | None = setting(
         "OAUTH_CA_FILE",

@@ -89,32 +89,32 @@ def preflight_headers(origin: bytes) -> Headers:
 _FIRST_LETTERS = b"aAvV"
 
 
-def merge_headers(theirs: Iterable[tuple[bytes, bytes]], ours: Headers) -> list[tuple[bytes, bytes]]:
+def merge_headers(from_application: Iterable[tuple[bytes, bytes]], added: Headers) -> list[tuple[bytes, bytes]]:
     """Returns the headers of an application's response with those of the middleware.
 
     The middleware decides which pages may read responses, so the application's own CORS headers are dropped: browsers
-    reject a response with two of them (Fetch standard, "CORS check"). There is one `vary`, with everybody's names.
+    reject a response with two of them (Fetch standard, "CORS check"). Both lists of `vary` are merged into one.
 
     Args:
-        theirs: the application's headers.
-        ours: the headers to add, with lower-case names.
+        from_application: the application's headers.
+        added: the headers to add, with lower-case names.
     """
-    theirs = tuple(theirs)
-    for name, _ in theirs:
+    from_application = tuple(from_application)
+    for name, _ in from_application:
         if name[:1] in _FIRST_LETTERS:
             break
     else:
-        return [*theirs, *ours]  # the common case: none of theirs can be one of the names below
+        return [*from_application, *added]  # the common case: none of them can be one of the names below
     merged: list[tuple[bytes, bytes]] = []
     varies: dict[bytes, bytes] = {}
-    for name, value in (*theirs, *ours):
+    for name, value in (*from_application, *added):
         lower = name.lower()
         if lower == b"vary":
             named = [part.strip() for part in value.split(b",")]
             varies |= {part.lower(): part for part in named if part and part.lower() not in varies}
         elif not lower.startswith(b"access-control-"):
             merged.append((name, value))
-    merged += [header for header in ours if header[0].startswith(b"access-control-")]
+    merged += [header for header in added if header[0].startswith(b"access-control-")]
     if varies:
         merged.append((b"vary", b", ".join(varies.values())))
     return merged

@@ -134,10 +134,10 @@ class SessionLimiter:
             await send(message)
 
         if scope["user"].principal.subject is None:
-            scope = {**scope, "headers": self._hide_foreign_session(scope)}
+            scope = {**scope, "headers": self._replace_session_of_other_token(scope)}
         await self._app(scope, receive, send_noting)
 
-    def _hide_foreign_session(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+    def _replace_session_of_other_token(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         """Returns the headers, with the session id of another token replaced so that the SDK responds 404."""
         caller: AuthenticatedCaller = scope["user"]
         sessions = self._sessions_by_owner.get(user_key(caller.principal), OrderedDict())

@@ -61,7 +61,7 @@ async def fetch_json(http: httpx.AsyncClient, url: str, token: str | None = None
             body = await _read(http, url, token)
         document = strict_json.loads(body)
     except TimeoutError as error:
-        raise FetchError(f"{url}: no answer within {TIMEOUT_SECONDS:g} s") from error
+        raise FetchError(f"{url}: no response within {TIMEOUT_SECONDS:g} s") from error
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # UnicodeError: invalid IDNA host
         raise FetchError(f"{url}: {type(error).__name__}: {error}") from error
     except strict_json.StrictJsonError as error:

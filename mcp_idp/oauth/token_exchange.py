@@ -228,7 +228,7 @@ class TokenExchange:
         except RateLimited as error:
             raise TokenExchangeError(message, "too many tokens of this user wait to be exchanged") from error
         except TimeoutError:
-            raise TokenExchangeError(message, f"no answer within {_TIMEOUT_SECONDS:g} s") from None
+            raise TokenExchangeError(message, f"no response within {_TIMEOUT_SECONDS:g} s") from None
         return parse_response(response, token, audience, self._clock.now())
 
     async def _token_endpoint(self) -> str:

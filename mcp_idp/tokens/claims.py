@@ -109,7 +109,7 @@ def scopes_from_roles(
 
 def _string_list(value: object, name: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise InvalidToken(TokenErrorReason.CLAIMS_MALFORMED, expected=f"{name}, a list of texts", got=value)
+        raise InvalidToken(TokenErrorReason.CLAIMS_MALFORMED, expected=f"{name}, a list of strings", got=value)
     return value
 
 
@@ -215,7 +215,7 @@ def validate_claims(claims: Mapping[str, Any], rules: ClaimsPolicy, now: float) 
         # The scopes of a service client were assigned to it by name, so they do not depend on any user's roles.
         own = frozenset() if has_end_user else scopes
         scopes = own | scopes_from_roles(scopes, roles, rules.access, has_audience="aud" in claims)
-    if lacks_audience:  # last, because the answer differs from that to any other token that does not verify
+    if lacks_audience:  # last, because the response differs from that to any other token that does not verify
         raise NoAudience(expected=rules.audience)
     return Principal(
         issuer=rules.issuer,
@@ -316,5 +316,5 @@ def _string_claim(claims: Mapping[str, Any], name: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT:
-        raise InvalidToken(TokenErrorReason.CLAIMS_MALFORMED, expected=f"{name}, a text", got=value)
+        raise InvalidToken(TokenErrorReason.CLAIMS_MALFORMED, expected=f"{name}, a string", got=value)
     return value

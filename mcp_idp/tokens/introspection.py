@@ -84,7 +84,7 @@ def validate_response(response: Mapping[str, Any], rules: ClaimsPolicy, now: flo
             TokenErrorReason.INACTIVE, expected="active at the provider, for a client in its audience", got=active
         )
     if active is not True:
-        raise ProviderUnavailable("the introspection answer has no boolean member active")
+        raise ProviderUnavailable("the introspection response has no boolean member active")
     members = {name: value for name, value in response.items() if value is not None}
     _check_token_type(members.get("token_type"))
     try:
@@ -222,7 +222,7 @@ class IntrospectionVerifier:
             waiting_each=bounds.waiting_each,
         )
         self._jwt_slots, self._opaque_slots = (
-            FairQueue(queue_limits, "introspection: too many tokens wait for an answer") for _ in range(2)
+            FairQueue(queue_limits, "introspection: too many tokens wait for a response") for _ in range(2)
         )
 
     async def verify(self, token: str, requester: Hashable = None) -> Principal:
@@ -230,7 +230,7 @@ class IntrospectionVerifier:
 
         Args:
             token: the token as received.
-            requester: who sent it, as far as is known before the answer.
+            requester: who sent it, as far as is known before the provider responds.
 
         Raises:
             InvalidToken: the token fails the local checks, is not active, or fails a requirement.
@@ -280,7 +280,7 @@ class IntrospectionVerifier:
         except (ProviderUnavailable, RateLimited) as fault:
             return fault
         except TimeoutError:
-            return ProviderUnavailable(f"introspection: no answer within {self._bounds.timeout:g} s")
+            return ProviderUnavailable(f"introspection: no response within {self._bounds.timeout:g} s")
         except Exception as error:  # noqa: BLE001 - any other failure also means that there is no usable response
             return ProviderUnavailable(f"introspection: {type(error).__name__}")
 
@@ -295,7 +295,7 @@ class IntrospectionVerifier:
         principal = validate_response(response, self._rules, now)
         if jwt_principal is not None and principal.subject not in {None, jwt_principal.subject}:
             # An intermediary mixed up responses, for example a cache that ignores request bodies.
-            raise ProviderUnavailable("the introspection answer is about another subject than the token")
+            raise ProviderUnavailable("the introspection response is about another subject than the token")
         if jwt_principal is not None:
             # A response that omits `sub` or a claim does not revoke it. Session ownership depends on `sub`.
             claims = {**dict(jwt_principal.claims), **dict(principal.claims)}

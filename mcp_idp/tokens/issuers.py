@@ -184,7 +184,7 @@ class IssuerVerifier:
             async with asyncio.timeout(_FETCH_SECONDS):
                 return await fetch_json(self._http, await self._discover_endpoints())
         except TimeoutError as error:
-            raise FetchError(f"{self._settings.server_url}: no answer within {_FETCH_SECONDS:g} s") from error
+            raise FetchError(f"{self._settings.server_url}: no response within {_FETCH_SECONDS:g} s") from error
 
     async def _discover_endpoints(self) -> str:
         """Returns the URL of the JWK Set and stores that of the introspection endpoint."""

@@ -253,7 +253,7 @@ class JwksCache:
         except FetchError as error:
             self._record_error(str(error))
         except Exception as error:  # noqa: BLE001 - any failure must be recorded, or the refresh would not be retried
-            self._record_error(f"the answer could not be used: {error!r}")
+            self._record_error(f"the response could not be used: {error!r}")
         finally:
             self._refresh_task = None
 

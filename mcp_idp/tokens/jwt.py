@@ -123,7 +123,7 @@ def parse_header(token: str, accepted_types: frozenset[str]) -> dict[str, Any]:
         raise InvalidToken(TokenErrorReason.CRITICAL_EXTENSION, expected="no crit", got=header.get("crit", "b64"))
     kid = header.get("kid")
     if kid is not None and not (isinstance(kid, str) and 0 < len(kid) <= _MAX_KID_CHARACTERS):
-        raise InvalidToken(TokenErrorReason.HEADER_MALFORMED, expected="kid, a text", got=kid)
+        raise InvalidToken(TokenErrorReason.HEADER_MALFORMED, expected="kid, a string", got=kid)
     _check_header_type(header, accepted_types)
     return header
 

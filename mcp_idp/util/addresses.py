@@ -6,7 +6,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 UNKNOWN = "unknown"
-_MAX_CHARACTERS = 64  # an address is shorter; anything else comes from a header of a proxy
+_MAX_CHARACTERS = 64  # no address is longer; a longer text comes from a header of a proxy
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052 section 2.1
 _HOST_BITS = 64
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The kernel says so where there is no limit: the largest page-aligned number of 63 bits, for any size of a page.
+# Without a limit the kernel reports the largest 63-bit multiple of the page size, which is more than this.
 _NO_LIMIT = 1 << 62
 _V2, _V1 = "memory.max", "memory.limit_in_bytes"
 

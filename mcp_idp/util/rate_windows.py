@@ -79,7 +79,7 @@ class RateWindows:
             if current == self._minimum:
                 self._notify()
         if current == 1 and len(self._current) > self._max_keys:
-            self._forget_least()
+            self._drop_smallest()
         return 0.0
 
     def undo(self, key: Hashable) -> None:
@@ -143,12 +143,12 @@ class RateWindows:
                 self._unshared = {}
 
     def _seconds_to_wait(self, current: int, previous: int, elapsed: float) -> float:
-        room = self.limit - 1 - current
-        if room >= 0:  # until the weight of the previous window has fallen so far
-            return (1.0 - room / previous - elapsed) * self.window
+        remaining = self.limit - 1 - current
+        if remaining >= 0:  # until the weight of the previous window has fallen so far
+            return (1.0 - remaining / previous - elapsed) * self.window
         return (1.0 - elapsed + 1.0 - (self.limit - 1) / current) * self.window
 
-    def _forget_least(self) -> None:
+    def _drop_smallest(self) -> None:
         """Drops the half of the keys with the fewest requests."""
         by_count = sorted(self._current, key=self._current.__getitem__)
         for key in by_count[: len(by_count) // 2]:

@@ -37,7 +37,7 @@ class TooManyValues(StrictJsonError):
 def _no_repeated_name(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
-        raise StrictJsonError("a member is there twice")
+        raise StrictJsonError("a member occurs twice")
     return document
 
 
@@ -138,7 +138,7 @@ def build(document: bytes) -> Any:
     except StrictJsonError:
         raise
     except UnicodeEncodeError as error:
-        raise StrictJsonError("half of a surrogate pair") from error
+        raise StrictJsonError("an unpaired surrogate") from error
     except (ValueError, RecursionError) as error:
         raise StrictJsonError(f"not JSON: {type(error).__name__}") from error
     return value

@@ -25,7 +25,7 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, Hashable):
                 raise StrictYamlError(f"line {line}: a name is a mapping or a list")
             if key in seen:
-                self.duplicates.append((line, f"'{key}' is there twice"))
+                self.duplicates.append((line, f"'{key}' occurs twice"))
                 node.value.remove(pair)
             seen.add(key)
         return super().construct_mapping(node, deep)

@@ -59,7 +59,7 @@ async def _read(http: httpx.AsyncClient, url: str, token: str) -> bytes:
     """Gets the response body.
 
     Raises:
-        httpx.HTTPError: the API is unreachable or does not answer 200; redirects are not followed.
+        httpx.HTTPError: the API is unreachable or does not respond with 200; redirects are not followed.
         _TooLongError: the body is longer than `_MAX_BYTES`.
     """
     async with http.stream("GET", url, headers={"authorization": f"Bearer {token}"}) as response:

@@ -104,16 +104,16 @@ EXPECTED = {
         # Dex matches the redirect URIs of a client exactly (RFC 8252 section 7.3 would allow any port).
         lost_redirects={"VS Code": ("http://127.0.0.1:54321/",)},
         cannot={
-            "`initial-access-token`": "the front holds no state that could count invitations; the bootstrap refuses "
-            "the profile",
-            "`cimd`": "Dex knows clients by its own list only; the bootstrap refuses the profile",
-            "a secret for a client that asks for one": "every client is public: the answer says "
-            "`token_endpoint_auth_method: none`, whatever was asked for",
-            "a refresh token for a client that does not ask for `offline_access`": "it logs in again when its access "
-            "token ends, after ten minutes; TypeScript SDK 2.x was seen to ask for it here, as the metadata name it, "
-            "and 1.x not to",
-            "`iss` in the answer to a login (RFC 9207)": "left out, and not advertised",
-            "the end of a registration (RFC 7592)": "nothing was stored, so there is nothing to take back",
+            "`initial-access-token`": "the registration proxy stores nothing and cannot count registrations; the "
+            "bootstrap rejects the profile",
+            "`cimd`": "Dex knows only the clients in its own list; the bootstrap rejects the profile",
+            "a secret for a client that requests one": "every client is public: the response has "
+            "`token_endpoint_auth_method: none`, whatever was requested",
+            "a refresh token for a client that does not request `offline_access`": "it logs in again when its access "
+            "token expires, after ten minutes; TypeScript SDK 2.x requests it here, because the metadata names it, "
+            "and 1.x does not",
+            "`iss` in the authorization response (RFC 9207)": "left out, and not advertised",
+            "deletion of a registration (RFC 7592)": "nothing is stored, so there is nothing to delete",
         },
     ),
 }

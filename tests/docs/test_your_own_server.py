@@ -95,8 +95,8 @@ def test_the_page_leads_to_a_tool_call_with_the_embedded_provider(framework: str
     # The settings of another deployment do not reach the demo.
     elsewhere = {"OAUTH_SERVER_URL": "https://login.example.com/realms/team", "AUTH_TOKEN_MODE": "introspection"}
     output = installed.run(DEMO, f"--port {free_port()} --idp-port {free_port()}", variables=elsewhere)
-    (shown,) = (text for kind, text in BLOCKS if kind == "text" and "whoami" in text)
-    assert [line for line in shown.splitlines() if line not in output] == []
+    (block,) = (text for kind, text in BLOCKS if kind == "text" and "whoami" in text)
+    assert [line for line in block.splitlines() if line not in output] == []
 
 
 @pytest.mark.containers
@@ -109,7 +109,7 @@ def test_the_page_leads_to_a_tool_call_with_keycloak(framework: str, configured:
     with serving_command(command, configured.folder, configured.environment, url, tmp_path / "log"):
         assert "You are " in configured.run(READER)
         assert ": milk" in configured.run(WRITER)
-        refused = subprocess.run(
+        rejected = subprocess.run(
             ["bash", "-euc", WRITER.replace("writer", "reader")],
             cwd=configured.folder,
             env=configured.environment,
@@ -117,11 +117,11 @@ def test_the_page_leads_to_a_tool_call_with_keycloak(framework: str, configured:
             text=True,
             check=False,
         )
-    assert refused.returncode == 7
-    assert "mcp-writer" in refused.stdout + refused.stderr
+    assert rejected.returncode == 7
+    assert "mcp-writer" in rejected.stdout + rejected.stderr
 
 
 def test_the_page_shows_the_lines_that_init_prints() -> None:
-    (shown,) = (text for kind, text in BLOCKS if kind == "python")
+    (block,) = (text for kind, text in BLOCKS if kind == "python")
     lines = protect_lines(InitOptions(existing="orders.main:mcp"))
-    assert [line for line in shown.splitlines() if line] == [line.partition("  #")[0] for line in lines]
+    assert [line for line in block.splitlines() if line] == [line.partition("  #")[0] for line in lines]

@@ -67,7 +67,12 @@ async def test_what_dex_issues_is_accepted_only_as_the_table_says(issuer: DexIss
 
 async def test_the_real_token_passes_and_so_does_one_in_dex_s_name(issuer: DexIssuer) -> None:
     """So the tokens above were not rejected for an unrelated reason."""
-    good = (issuer.token(), issuer.token(x=1), issuer.refreshed["access_token"], issuer.audience_ours["access_token"])
+    good = (
+        issuer.token(),
+        issuer.token(x=1),
+        issuer.refreshed["access_token"],
+        issuer.for_our_audience["access_token"],
+    )
     async with on(at(issuer, PLAIN)) as (_, send_request):
         assert [(await send_request(call(token))).status for token in good] == [200] * len(good)
 

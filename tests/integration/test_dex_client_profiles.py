@@ -82,20 +82,20 @@ async def test_a_client_logs_in_calls_and_refreshes_if_it_asks_for_that(
     dex = servers(profile)
     client_of, lost = replay(dex, name), DEX.lost_redirects.get(name, ())
     client = client_of.register()
-    asks_for_refresh_token = "offline_access" in PROFILES[name].authorize["scope"]
+    requests_refresh_token = "offline_access" in PROFILES[name].authorize["scope"]
     async with serving(dex.settings()) as server:
         for uri in PROFILES[name].redirects:
-            answer = client_of.log_in(client, uri)
+            response = client_of.log_in(client, uri)
             if uri in lost:
-                assert (answer["status"], "access_token" in answer) == (400, False)
+                assert (response["status"], "access_token" in response) == (400, False)
                 continue
-            assert answer.get("status") == 200, (uri, answer)
-            assert_outcome(dex, client, answer)
-            assert ("refresh_token" in answer) == asks_for_refresh_token
-            assert await server.status(answer["access_token"]) == 200
+            assert response.get("status") == 200, (uri, response)
+            assert_outcome(dex, client, response)
+            assert ("refresh_token" in response) == requests_refresh_token
+            assert await server.status(response["access_token"]) == 200
         patient = replay(dex, name, offline=True)
-        answer = patient.log_in(client, PROFILES[name].redirects[0])
-        fresh = patient.refresh(client, answer["refresh_token"])
+        response = patient.log_in(client, PROFILES[name].redirects[0])
+        fresh = patient.refresh(client, response["refresh_token"])
         assert fresh["status"] == 200, fresh
         assert_outcome(dex, client, fresh)
         assert await server.status(fresh["access_token"]) == 200
@@ -128,12 +128,12 @@ def test_a_hostile_registration_is_rejected_or_gets_what_every_client_gets(serve
     dex, column = servers(profile), COLUMNS[profile]
     odd: dict[str, str] = {}
     for hostile in REJECTED:
-        answer = send(dex, hostile.body)
-        answered = hostile.name in DEX.responses and bool(column.allowed)
-        if answer.status_code != 201 if answered else answer.status_code not in REJECTIONS:
-            odd[hostile.name] = f"{answer.status_code} {answer.text[:200]}"
-        if answered:
-            check_narrowed(answer.json(), hostile.name)
+        response = send(dex, hostile.body)
+        is_registered = hostile.name in DEX.responses and bool(column.allowed)
+        if response.status_code != 201 if is_registered else response.status_code not in REJECTIONS:
+            odd[hostile.name] = f"{response.status_code} {response.text[:200]}"
+        if is_registered:
+            check_narrowed(response.json(), hostile.name)
     assert odd == {}
 
 
@@ -155,11 +155,11 @@ def check_narrowed(registered: Json, name: str) -> None:
 def test_a_client_that_asks_for_more_than_the_code_flow_does_not_get_it(servers: Servers, profile: str) -> None:
     dex = servers(profile)
     for hostile in NARROWED:
-        answer = send(dex, hostile.body)
-        assert answer.status_code in {201, *REJECTIONS}, (hostile.name, answer.text)
-        if answer.status_code == 201:
-            check_narrowed(answer.json(), hostile.name)
-            client = answer.json()["client_id"]
+        response = send(dex, hostile.body)
+        assert response.status_code in {201, *REJECTIONS}, (hostile.name, response.text)
+        if response.status_code == 201:
+            check_narrowed(response.json(), hostile.name)
+            client = response.json()["client_id"]
             password_grant = {"username": "reader", "password": "reader", "scope": "openid"}
             for grant, more in (("client_credentials", {}), ("password", password_grant)):
                 token = dex.token(grant_type=grant, client_id=client, **more)

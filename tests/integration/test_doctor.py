@@ -54,8 +54,8 @@ async def our_server(realm: Realm) -> AsyncIterator[httpx2.AsyncClient]:
 async def findings(realm: Realm, *, token: str = "", register: bool = False) -> list[Finding]:
     async with our_server(realm) as http:
         evaluate = make_evaluator(realm.environment) if token else None
-        ask = SafeHttpClient(http, realm.public_url, now=time.time)
-        case = CheckContext(realm.public_url, ask, register=register, evaluate=evaluate, token=token)
+        safe_client = SafeHttpClient(http, realm.public_url, now=time.time)
+        case = CheckContext(realm.public_url, safe_client, register=register, evaluate=evaluate, token=token)
         return all_findings(await run_checks(case, CHECKS))
 
 

@@ -195,17 +195,17 @@ def test_a_second_apply_changes_nothing_and_no_weakness_is_open(orders: Orders) 
 async def test_a_tool_reads_a_claim_that_keycloak_writes_for_it(
     orders: Orders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    @tool(title="Tell")
-    async def tell() -> str:
+    @tool(title="Report")
+    async def report() -> str:
         """Return the exposed claims."""
         return repr(current_principal().claims)
 
-    monkeypatch.setattr(tools, "tell", tell, raising=False)
+    monkeypatch.setattr(tools, "report", report, raising=False)
     token = orders.log_in("reader")
     assert "department" not in claims(token)
     for mode in ("jwt", "introspection"):
         async with serving(settings_for(orders.realm, AUTH_TOKEN_MODE=mode)) as server:
-            text = events(await server.call("tell", token))[-1]["result"]["content"][0]["text"]
+            text = events(await server.call("report", token))[-1]["result"]["content"][0]["text"]
         assert text == "(('email', 'reader@demo.example'),)"
 
 

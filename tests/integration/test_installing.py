@@ -46,10 +46,10 @@ class Place:
 
     def install(self, lock: str) -> subprocess.CompletedProcess[str]:
         """Runs scripts/venv."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
+        remaining = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
         pip = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels)}
         command: list[str | Path] = [self.folder / "scripts" / "venv", lock]
-        environment = {**kept, **pip, "PYTHON": sys.executable}
+        environment = {**remaining, **pip, "PYTHON": sys.executable}
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     def installed(self) -> dict[str, str]:
@@ -105,14 +105,14 @@ def test_an_environment_grows_and_is_made_anew_when_its_lock_changes(place: Plac
     mine = place.venv / "mine"
     mine.touch()
     place.install(CLI)
-    grown, kept = place.installed(), mine.exists()
+    grown, remaining = place.installed(), mine.exists()
     satisfied = place.install(SMALLEST)
 
     # The smaller lock is unchanged, but the environment no longer matches the larger one.
     place.write(CLI, old, other, place.add("more", "2.0"))
     place.install(SMALLEST)
 
-    assert (grown, kept, satisfied.stderr) == ({"lib": "1.0", "other": "1.0", "more": "1.0"}, True, "")
+    assert (grown, remaining, satisfied.stderr) == ({"lib": "1.0", "other": "1.0", "more": "1.0"}, True, "")
     assert (place.installed(), mine.exists()) == ({"lib": "1.0", "other": "1.0"}, False)
 
 
@@ -139,9 +139,9 @@ def test_an_interrupted_installation_starts_again_from_nothing(place: Place) -> 
     assert (site / "lib_module.py").exists()
 
 
-@pytest.mark.parametrize(("before", "kept"), [(None, True), ("stranger", False)])
+@pytest.mark.parametrize(("before", "remaining"), [(None, True), ("installed", False)])
 def test_an_environment_made_by_hand_is_used_only_if_it_is_empty(
-    place: Place, before: str | None, *, kept: bool
+    place: Place, before: str | None, *, remaining: bool
 ) -> None:
     subprocess.run([sys.executable, "-m", "venv", place.venv], check=True)
     if before:
@@ -153,7 +153,7 @@ def test_an_environment_made_by_hand_is_used_only_if_it_is_empty(
 
     assert place.install(SMALLEST).returncode == 0
     assert place.installed() == {"lib": "1.0"}
-    assert (place.venv / "mine").exists() is kept
+    assert (place.venv / "mine").exists() is remaining
 
 
 def test_a_lock_that_lacks_something_is_rejected(place: Place) -> None:

@@ -59,7 +59,7 @@ class Login:
         (found,) = self.realm.admin().get("clients", clientId=self.client_id)
         self.write(method, "clients", found["id"], **(found | changes if changes else {}))
 
-    def tell(self, endpoint: str, **form: str) -> None:
+    def post_form(self, endpoint: str, **form: str) -> None:
         url = f"{self.realm.issuer}/protocol/openid-connect/{endpoint}"
         httpx.post(url, data={"client_id": self.client_id, **form}).raise_for_status()
 
@@ -98,10 +98,10 @@ def keyed(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Realm
 WITHDRAWALS: dict[str, Callable[[Login], None]] = {
     "the user is disabled": lambda it: it.write("PUT", "users", it.user_id, enabled=False),
     "the user is logged out by an administrator": lambda it: it.write("POST", "users", it.user_id, "logout"),
-    "the user logs out": lambda it: it.tell("logout", refresh_token=it.response["refresh_token"]),
+    "the user logs out": lambda it: it.post_form("logout", refresh_token=it.response["refresh_token"]),
     "the user takes the consent back": lambda it: it.write("DELETE", "users", it.user_id, "consents", it.client_id),
-    "the token is revoked": lambda it: it.tell("revoke", token=it.token),
-    "the refresh token is revoked": lambda it: it.tell("revoke", token=it.response["refresh_token"]),
+    "the token is revoked": lambda it: it.post_form("revoke", token=it.token),
+    "the refresh token is revoked": lambda it: it.post_form("revoke", token=it.response["refresh_token"]),
     "the client is disabled": lambda it: it.client("PUT", enabled=False),
     "the client is removed": lambda it: it.client("DELETE"),
 }
@@ -230,12 +230,12 @@ async def test_keycloak_s_other_tokens_are_rejected_before_and_after_introspecti
     introspected_realm: Realm, token: Callable[[Realm], str], reason: str, status: int
 ) -> None:
     other, good = token(introspected_realm), login(introspected_realm).token
-    for settings, expected, answer in (
+    for settings, expected, other_status in (
         (introspecting(introspected_realm), (reason, 0), status),
         (introspects_every_scope(introspecting(introspected_realm)), ("inactive", 1), 401),
     ):
         with capture_logs() as lines:
             async with serving(settings) as server:
-                assert await server.status(other) == answer
+                assert await server.status(other) == other_status
                 assert (*rejections(lines), len(server.requests)) == expected
                 assert await server.status(good) == 200

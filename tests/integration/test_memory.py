@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 # Of cgroup v2 and of v1.
 _PEAK = "cat /sys/fs/cgroup/memory.peak 2>/dev/null || cat /sys/fs/cgroup/memory/memory.max_usage_in_bytes"
-MOST_MIB = 200
+MAX_MIB = 200
 
 
 def peak_mib(stack: Stack) -> int:
@@ -100,5 +100,5 @@ def test_no_flood_fills_the_container(stack: Stack, tmp_path: Path, capsys: pyte
     states = [each["State"] for each in containers if "mcp-server" in each["Name"]]
     assert [(state["OOMKilled"], state["Status"]) for state in states] == [(False, "running")]
     assert [each["RestartCount"] for each in containers if "mcp-server" in each["Name"]] == [0]
-    assert max(mib for _, mib, _, _ in rows) < MOST_MIB
+    assert max(mib for _, mib, _, _ in rows) < MAX_MIB
     assert not failed

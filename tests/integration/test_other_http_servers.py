@@ -41,12 +41,17 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FakeProvi
 def test_calls_are_authorized(served: tuple[FakeProvider, str]) -> None:
     provider, url = served
     with httpx.Client(trust_env=False) as client:
-        refused = client.post(url, **tool_call("whoami"))
+        rejected = client.post(url, **tool_call("whoami"))
         forged = client.post(url, **tool_call("whoami", provider.token(aud="http://localhost/elsewhere")))
         accepted = client.post(url, **tool_call("whoami", provider.token(scopes=["mcp:tools"], subject="ada", aud=url)))
-        unscoped = client.post(url, **tool_call("add_note", provider.token(scopes=["mcp:tools"], aud=url)))
-    assert (refused.status_code, forged.status_code, accepted.status_code, unscoped.status_code) == (401, 401, 200, 403)
-    assert "resource_metadata=" in refused.headers["www-authenticate"]
+        no_scope = client.post(url, **tool_call("add_note", provider.token(scopes=["mcp:tools"], aud=url)))
+    assert (rejected.status_code, forged.status_code, accepted.status_code, no_scope.status_code) == (
+        401,
+        401,
+        200,
+        403,
+    )
+    assert "resource_metadata=" in rejected.headers["www-authenticate"]
     assert "You are ada" in accepted.text
 
 
@@ -54,8 +59,8 @@ def test_a_body_is_limited_by_the_middleware_itself(served: tuple[FakeProvider, 
     provider, url = served
     request = tool_call("whoami", provider.token(scopes=["mcp:tools"], aud=url))
     content = b"[" + b" " * 5 * 1024 * 1024 + b"]"
-    answer = httpx.post(url, headers=request["headers"], content=content, trust_env=False)
-    assert answer.status_code == 413
+    response = httpx.post(url, headers=request["headers"], content=content, trust_env=False)
+    assert response.status_code == 413
 
 
 def test_host_and_origin_are_checked(served: tuple[FakeProvider, str]) -> None:
@@ -63,5 +68,5 @@ def test_host_and_origin_are_checked(served: tuple[FakeProvider, str]) -> None:
     request = tool_call("whoami", provider.token(scopes=["mcp:tools"], aud=url))
     for header, status in (("host", 421), ("origin", 403)):
         headers = {**request["headers"], header: "evil.example" if header == "host" else "http://evil.example"}
-        answer = httpx.post(url, headers=headers, json=request["json"], trust_env=False)
-        assert answer.status_code == status, header
+        response = httpx.post(url, headers=headers, json=request["json"], trust_env=False)
+        assert response.status_code == status, header

@@ -300,7 +300,7 @@ def test_an_unmanaged_client_is_not_adopted(realm: Realm) -> None:
 
 
 def test_a_permanent_administrator_is_not_removed(realm: Realm) -> None:
-    admin = temporary(realm, kept="yes")
+    admin = temporary(realm, note="yes")
     message: list[str] = []
     replace_bootstrap_admin(_settings(realm, admin), wait=30, log=message.append)
     assert "remains" in message[-1]

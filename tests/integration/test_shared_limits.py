@@ -48,18 +48,18 @@ class Site:
     def token(self, user: str) -> str:
         return self._issuer.token(sub=user, aud=self._public, iat=self._issuer.now, exp=self._issuer.now + 3000)
 
-    async def admitted(self, replica: int, user: str, times: int) -> int:
-        """How many of these calls one replica does not refuse."""
+    async def count_accepted(self, replica: int, user: str, times: int) -> int:
+        """How many of these calls one replica accepts."""
         async with httpx.AsyncClient(base_url=self.replicas[replica].origin, trust_env=False) as client:
             statuses = [(await Calls(client).post(self.token(user))).status_code for _ in range(times)]
         assert set(statuses) <= {200, 429}
         return statuses.count(200)
 
-    async def is_said(self, event: str) -> None:
-        """Waits until both replicas have said it."""
+    async def wait_for_event(self, event: str) -> None:
+        """Waits until both replicas have logged an event."""
         async with asyncio.timeout(_PATIENCE):
             while not all(event in replica.log for replica in self.replicas):  # noqa: ASYNC110 - as below
-                await asyncio.sleep(0.1)  # polling processes that tell nobody
+                await asyncio.sleep(0.1)  # polling processes that send no notification
 
 
 @contextmanager
@@ -86,22 +86,22 @@ def site(folder: Path, **variables: str) -> Iterator[Site]:
 
 async def test_a_limit_that_is_used_up_at_one_replica_is_used_up_at_the_other(valkey: Valkey, tmp_path: Path) -> None:
     with site(tmp_path, RATE_LIMIT_STORAGE=valkey.url) as servers:
-        first = await servers.admitted(0, "ada", A_MINUTE + 5)
-        second = await servers.admitted(1, "ada", A_MINUTE)
-        other = await servers.admitted(1, "bob", 5)
-        held = valkey.names()
+        first = await servers.count_accepted(0, "ada", A_MINUTE + 5)
+        second = await servers.count_accepted(1, "ada", A_MINUTE)
+        other = await servers.count_accepted(1, "bob", 5)
+        names = valkey.names()
     print(f"limit {A_MINUTE}: {first} at the first replica, then {second} at the second; another user {other} of 5")  # noqa: T201 - what was seen
     assert A_MINUTE <= first <= A_MINUTE + 2  # a slow machine may see the minute move on a little
     assert second < A_MINUTE / 2
     assert other == 5
-    assert held
-    assert not [key for key in held if "ada" in key or "localhost" in key]
+    assert names
+    assert not [key for key in names if "ada" in key or "localhost" in key]
 
 
 async def test_without_a_storage_each_replica_has_its_own_limits(engine: None, tmp_path: Path) -> None:
     with site(tmp_path) as servers:
-        assert await servers.admitted(0, "ada", A_MINUTE + 5) >= A_MINUTE
-        assert await servers.admitted(1, "ada", A_MINUTE) == A_MINUTE
+        assert await servers.count_accepted(0, "ada", A_MINUTE + 5) >= A_MINUTE
+        assert await servers.count_accepted(1, "ada", A_MINUTE) == A_MINUTE
 
 
 @contextmanager
@@ -137,15 +137,15 @@ async def test_no_call_fails_while_the_storage_is_stopped_and_started(valkey: Va
         for _ in range(2):
             before = statuses().total()
             await asyncio.to_thread(valkey.stop)
-            await servers.is_said("rate_limit_storage_unavailable")
+            await servers.wait_for_event("rate_limit_storage_unavailable")
             away = statuses().total()
             await asyncio.sleep(3)  # the load goes on
             await asyncio.to_thread(valkey.start)
-            await servers.is_said("rate_limit_storage_available")
+            await servers.wait_for_event("rate_limit_storage_available")
             for replica in servers.replicas:
                 replica.log_file.write_text("")
             print(f"calls before it was missed: {away - before}, then until it was back: {statuses().total() - away}")  # noqa: T201 - what was seen
-        answered = dict(statuses())
-    print(f"answers: {answered}")  # noqa: T201 - what was seen
-    assert set(answered) == {200}
-    assert answered[200] > 100
+        counts = dict(statuses())
+    print(f"responses: {counts}")  # noqa: T201 - what was seen
+    assert set(counts) == {200}
+    assert counts[200] > 100

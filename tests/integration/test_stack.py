@@ -193,8 +193,8 @@ def test_a_second_up_changes_nothing_and_after_down_v_all_works_again(stack: Sta
 
 def test_an_env_file_copied_from_the_example_changes_nothing(engine: None) -> None:
     stack = Stack()
-    bare = stack.compose("config").stdout
-    assert stack.compose("--env-file", ".env.example", "config").stdout == bare
+    without_file = stack.compose("config").stdout
+    assert stack.compose("--env-file", ".env.example", "config").stdout == without_file
 
 
 _OFF_LOOPBACK = {

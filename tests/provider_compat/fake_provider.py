@@ -123,11 +123,11 @@ class FakeProvider:
 
     def rows_for_all(self) -> tuple[Row, ...]:
         """Returns the rows that every provider must reject."""
-        bare = self.issuer.rstrip("/")
-        other_slash = bare if self.issuer.endswith("/") else f"{self.issuer}/"
+        without_slash = self.issuer.rstrip("/")
+        other_slash = without_slash if self.issuer.endswith("/") else f"{self.issuer}/"
         return (
             wrong("a token of another tenant, signed by the same key", "issuer", iss=self.elsewhere),
-            wrong("a token of an issuer that only looks alike", "issuer", iss=f"{bare}.attacker.example/"),
+            wrong("a token of an issuer that only looks alike", "issuer", iss=f"{without_slash}.attacker.example/"),
             wrong("a token whose issuer has one slash more or less", "issuer", iss=other_slash),
             wrong("a token for another resource", "audience", aud="https://other.example.com/mcp"),
             wrong(

@@ -61,8 +61,8 @@ def test_every_setting_that_a_guide_names_exists(page: Path) -> None:
     of_libraries = {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "KC_CLI_PASSWORD"}
     assert named - {*NAMES, *AUTH0_NAMES, *KEYCLOAK_NAMES, *of_libraries} == set()
     of_access = set(AccessPolicy.model_fields) | set(IssuerOverrides.model_fields)
-    ours = {name for line in text.splitlines() if "access.yaml" in line for name in _RULE.findall(line)}
-    assert ours - of_access == set()
+    own = {name for line in text.splitlines() if "access.yaml" in line for name in _RULE.findall(line)}
+    assert own - of_access == set()
 
 
 @pytest.mark.parametrize("fake_provider", FAKE_PROVIDERS, ids=lambda i: i.profile)

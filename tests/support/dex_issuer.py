@@ -33,7 +33,7 @@ class DexIssuer(Issuer):
         refreshed: the token response for the refresh token of another login.
         without_user: the token response for a user without a group.
         for_itself: the token response, bypassing the proxy, for a client that requested no audience.
-        audience_ours: the token response, bypassing the proxy, for a client that requested ours.
+        for_our_audience: the token response, bypassing the proxy, for a client that requested ours.
         code: an unused authorization code.
     """
 
@@ -42,7 +42,7 @@ class DexIssuer(Issuer):
     refreshed: Json = field(repr=False)
     without_user: Json = field(repr=False)
     for_itself: Json = field(repr=False)
-    audience_ours: Json = field(repr=False)
+    for_our_audience: Json = field(repr=False)
     code: str = field(repr=False)
 
     def claims(self, **changes: Any) -> Json:
@@ -84,6 +84,6 @@ def issuer_of(dex: Dex, database: Postgres, direct: int) -> DexIssuer:
         refreshed=dex.refresh("mcp-native-10", tokens["refresh_token"]),
         without_user=dex.log_in("nobody", "mcp-native-12"),
         for_itself=inside.log_in("reader", "mcp-native-13", scope="openid groups"),
-        audience_ours=inside.log_in("reader", "mcp-native-14", scope=audience),
+        for_our_audience=inside.log_in("reader", "mcp-native-14", scope=audience),
         code=dex.visit("reader", dex.authorization_url("mcp-native-15", redirect_uri=REDIRECT))["code"],
     )

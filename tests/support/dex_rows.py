@@ -35,8 +35,8 @@ NOT_SENT = {
     "two keys under one kid": _ONE_KEY,
     "a short key": _ONE_KEY,
     "a key of another curve": _ONE_KEY,
-    "a key of two kinds": _ONE_KEY,
-    "a kid that is no text": _ONE_KEY,
+    "a key of two types": _ONE_KEY,
+    "a kid that is not a string": _ONE_KEY,
     "several keys": _ONE_KEY,
     "broken keys": _ONE_KEY,
     "on a socket with a low limit on waiting bytes": "the limit is reached before any request to a provider",
@@ -126,7 +126,7 @@ DEX_TOKENS = (
     _own(
         "Dex's ID token of a client that requested our audience, without the registration proxy",
         "token_type",
-        lambda i: i.audience_ours["id_token"],
+        lambda i: i.for_our_audience["id_token"],
         TokenErrorReason.TOKEN_TYPE,
     ),
     _own(

@@ -181,8 +181,8 @@ class DoctorTestbed:
                 evaluate = (
                     make_evaluator(self.env, transport=internal_transport, clock=clock.clock) if self.token else None
                 )
-                ask = SafeHttpClient(http, self.url, now=lambda: NOW)
-                case = CheckContext(self.url, ask, register=self.register, evaluate=evaluate, token=self.token)
+                safe_client = SafeHttpClient(http, self.url, now=lambda: NOW)
+                case = CheckContext(self.url, safe_client, register=self.register, evaluate=evaluate, token=self.token)
                 return await run_checks(case, CHECKS)
 
     async def findings(self) -> list[str]:

@@ -40,7 +40,7 @@ class Fake:
     secret: str = "the-client-secret"
     token_error: bool = False
     callback_error: str | None = None
-    description: str = "Greet somebody"
+    description: str = "Greet someone"
     accepts_token: bool = True
     requires_login: bool = True
     responses: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)  # by path, override the default ones

@@ -92,14 +92,16 @@ def missing(
     seen: set[tuple[str, str]] = set()
     waiting = [("the project", Requirement(line), "") for line in requested]
     while waiting:
-        who, need, extra = waiting.pop()
-        applies = [need.marker is None or need.marker.evaluate({**here, "extra": name}) for name in ("", extra)]
+        who, requirement, extra = waiting.pop()
+        applies = [
+            requirement.marker is None or requirement.marker.evaluate({**here, "extra": name}) for name in ("", extra)
+        ]
         if not applies[1] or (extra and applies[0]):  # the second case is covered by the distribution itself
             continue
-        name = canonicalize_name(need.name)
-        if name not in pins or not need.specifier.contains(pins[name], prereleases=True):
-            lines.append(f"{who} asks for {need}, the lock has {pins.get(name, 'none')}")
-        for wish in {"", *need.extras} - {found for package, found in seen if package == name}:
+        name = canonicalize_name(requirement.name)
+        if name not in pins or not requirement.specifier.contains(pins[name], prereleases=True):
+            lines.append(f"{who} asks for {requirement}, the lock has {pins.get(name, 'none')}")
+        for wish in {"", *requirement.extras} - {found for package, found in seen if package == name}:
             seen.add((name, wish))
             version, requirements = known.get(name, ("", []))
             if version == pins.get(name):

@@ -1,4 +1,4 @@
-"""Applications of others behind protect(), and calls of them in both eras."""
+"""Applications of others behind protect(), and calls of them in both kinds of protocol revision."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def audited(path: Path) -> list[dict[str, Any]]:
 
 @dataclass
 class Client:
-    """A person at a protected server, without sessions or in one of the handshake era."""
+    """A user of a protected server, without a session or in one of a handshake revision."""
 
     calls: Calls
     token: str
     session: dict[str, str] | None = None
 
     @classmethod
-    async def of(cls, calls: Calls, token: str, era: str) -> Client:
-        session = await initialized(calls, token) if era == "legacy" else None  # type: ignore[arg-type]  # it posts
+    async def of(cls, calls: Calls, token: str, revision: str) -> Client:
+        session = await initialized(calls, token) if revision == "legacy" else None  # type: ignore[arg-type]  # it posts
         return cls(calls, token, session)
 
     async def request(self, method: str, params: dict[str, Any], request_id: int = 1) -> httpx.Response:

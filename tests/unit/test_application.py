@@ -321,11 +321,11 @@ async def test_only_the_middleware_sets_cors_headers(
 ) -> None:
     async with protected(_with_cors([(b"x-theirs", b"1"), *headers])) as (calls, issuer):
         sent = {"authorization": f"Bearer {issuer.token()}", **({"origin": origin} if origin else {})}
-        answer = await calls.client.post("/mcp", json={"method": "ping"}, headers=sent)
-    own = {name: value for name, value in answer.headers.multi_items() if name.startswith("access-control-")}
-    assert len(own) == len([name for name in answer.headers if name.startswith("access-control-")])
+        response = await calls.client.post("/mcp", json={"method": "ping"}, headers=sent)
+    own = {name: value for name, value in response.headers.multi_items() if name.startswith("access-control-")}
+    assert len(own) == len([name for name in response.headers if name.startswith("access-control-")])
     assert own.pop("access-control-allow-origin", None) == origin
     assert own.keys() <= {"access-control-expose-headers"}
     assert "x" not in own.get("access-control-expose-headers", "").split(", ")
-    assert answer.headers.get_list("vary") == [vary]
-    assert answer.headers["x-theirs"] == "1"
+    assert response.headers.get_list("vary") == [vary]
+    assert response.headers["x-theirs"] == "1"

@@ -12,7 +12,7 @@ import pytest
 from bench.apps import authenticated_app, sdk_app, sdk_guarded, sdk_session_manager
 from bench.cpu_time import call_work
 from bench.defaults import DEFAULTS
-from bench.flood_counts import JunkFlood, fetches_under_a_flood, junk_flood, one_token
+from bench.flood_counts import OpaqueFlood, fetches_under_a_flood, one_token, opaque_flood
 from bench.issuer import Issuer, published
 from bench.key_rotation import measure_outage, measure_rotation
 from bench.prepared_requests import UnexpectedStatusError, exchange, legacy_call, modern_call
@@ -96,7 +96,7 @@ def test_a_goal_is_met_or_missed_and_the_guard_lets_the_slack_pass(
 
 
 def test_every_compared_application_answers_both_protocol_revisions() -> None:
-    async def ask() -> None:
+    async def send() -> None:
         issuer = Issuer(DEFAULTS.server_url)
         token = issuer.token()
         compared = (
@@ -111,16 +111,16 @@ def test_every_compared_application_answers_both_protocol_revisions() -> None:
                 await exchange(app, modern_call(bearer))
                 await exchange(app, await legacy_call(app, bearer))
 
-    asyncio.run(ask())
+    asyncio.run(send())
 
 
 def test_a_call_with_an_unexpected_response_ends_the_run() -> None:
-    async def ask() -> None:
+    async def send() -> None:
         async with authenticated_app(Issuer(DEFAULTS.server_url)) as app:
             await exchange(app, modern_call())
 
     with pytest.raises(UnexpectedStatusError, match="answered 401 where 200 was due"):
-        asyncio.run(ask())
+        asyncio.run(send())
 
 
 def test_a_flood_of_unknown_key_ids_causes_one_fetch() -> None:
@@ -128,7 +128,7 @@ def test_a_flood_of_unknown_key_ids_causes_one_fetch() -> None:
 
 
 def test_a_flood_of_invalid_opaque_tokens_uses_only_the_opaque_slots() -> None:
-    assert asyncio.run(junk_flood(300)) == JunkFlood(
+    assert asyncio.run(opaque_flood(300)) == OpaqueFlood(
         max_at_once=5,  # one of them is the signed token
         rejected=204,
         turned_away=96,

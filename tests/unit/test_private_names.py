@@ -67,7 +67,7 @@ def private_names() -> dict[str, str]:
         found |= {
             name: str(path.relative_to(ROOT)) for name in used if name.startswith("_") and not name.startswith("__")
         }
-    ours = set().union(*(own_names(list(nodes(str(path)))) for path in CODE))
+    own = set().union(*(own_names(list(nodes(str(path)))) for path in CODE))
     # A method that ours overrides and calls with super() belongs to the dependency too.
     called = {
         node.attr
@@ -75,14 +75,14 @@ def private_names() -> dict[str, str]:
         for node in nodes(str(path))
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "super()"
     }
-    return {name: path for name, path in found.items() if name not in ours or name in called}
+    return {name: path for name, path in found.items() if name not in own or name in called}
 
 
 def names_of_the_protocol() -> set[str]:
     """Returns the attributes of uvicorn's protocol that our classes use: `name`, or `name.name` of its attributes."""
     trees = [list(nodes(path)) for path in PROTOCOL]
     # Attributes that the protocol's own code sets are not ours, even if our methods set them too.
-    ours = set().union(*map(own_names, trees)) - {"parser", "headers", "url", "keep_alive", "disconnected"}
+    own = set().union(*map(own_names, trees)) - {"parser", "headers", "url", "keep_alive", "disconnected"}
     found = set()
     for node in chain.from_iterable(trees):
         if not isinstance(node, ast.Attribute):
@@ -90,7 +90,7 @@ def names_of_the_protocol() -> set[str]:
         match ast.unparse(node.value):
             case "super()":
                 found.add(node.attr)
-            case "self" if node.attr not in ours:
+            case "self" if node.attr not in own:
                 found.add(node.attr)
             case "running" | "cycle" | "self.cycle":
                 found.add(f"cycle.{node.attr}")
@@ -146,14 +146,14 @@ def test_a_name_that_is_gone_is_named(name: str) -> None:
 
 def test_each_private_name_is_known_and_its_dependency_has_an_upper_bound() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    needs = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
-    asked = {need.name: need for need in map(Requirement, needs)}
+    lines = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
+    requirements = {requirement.name: requirement for requirement in map(Requirement, lines)}
 
     known = STANDARD.union(*BOUNDED.values())
     assert {name: path for name, path in private_names().items() if name not in known} == {}
     assert known <= private_names().keys()
     for dependency in (*BOUNDED, "fastmcp"):
-        operators = {part.operator for part in asked[dependency].specifier}
+        operators = {part.operator for part in requirements[dependency].specifier}
         assert operators & {"<", "<=", "==", "~="}, dependency
 
 

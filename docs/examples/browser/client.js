@@ -17,22 +17,22 @@ async function json(url, options) {
   return body;
 }
 
-// RFC 9728: the server's 401 says where its metadata is, and which scopes to ask for.
+// RFC 9728: the server's 401 says where its metadata is, and which scopes to request.
 async function discover(url) {
-  const refusal = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
-  const challenge = refusal.headers.get('www-authenticate') ?? '';
+  const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
+  const challenge = response.headers.get('www-authenticate') ?? '';
   const [, where] = challenge.match(/resource_metadata="([^"]+)"/) ?? [];
-  if (!where) throw new Error(`${url} answered ${refusal.status} and named no metadata`);
+  if (!where) throw new Error(`${url} responded ${response.status} without a metadata URL`);
   const resource = await json(where);
-  if (resource.resource !== url) throw new Error(`the server calls itself ${resource.resource}, not ${url}`);
+  if (resource.resource !== url) throw new Error(`the metadata is for ${resource.resource}, not ${url}`);
   const [, scope] = challenge.match(/scope="([^"]+)"/) ?? [, resource.scopes_supported.join(' ')];
 
-  // RFC 8414, section 3.1 and 3.3: at a path between host and issuer's path; it must name the issuer we asked for.
+  // RFC 8414, section 3.1 and 3.3: at a path between host and issuer's path; it must name the requested issuer.
   const issuer = new URL(resource.authorization_servers[0]);
   const path = issuer.pathname === '/' ? '' : issuer.pathname;
   const provider = await json(`${issuer.origin}/.well-known/oauth-authorization-server${path}`);
   if (provider.issuer !== resource.authorization_servers[0]) throw new Error(`${provider.issuer} is another issuer`);
-  if (!provider.code_challenge_methods_supported?.includes('S256')) throw new Error('the provider does not do PKCE');
+  if (!provider.code_challenge_methods_supported?.includes('S256')) throw new Error('the provider does not support PKCE with S256');
   return { scope, provider };
 }
 

@@ -81,7 +81,9 @@ def usable_responses() -> Iterator[None]:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{PurePath(frame.filename).name}:{frame.lineno}"
         what = f"{type(error).__name__}: {error}"[:_MAX_MESSAGE]
-        raise ProviderRequestError(f"the provider's response has not the expected form ({where}: {what})", 0) from error
+        raise ProviderRequestError(
+            f"the provider's response does not have the expected form ({where}: {what})", 0
+        ) from error
 
 
 def run_until(function: Callable[[], _T], seconds: float, overdue: Exception) -> _T:

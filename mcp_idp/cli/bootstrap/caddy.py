@@ -39,7 +39,7 @@ _MAX_PAIRS = 30
 def not_plain(text: str) -> str:
     """Returns a CEL expression that is true unless a form or query has one reading only.
 
-    It is judged as a whole: names of lower-case letters without escapes, each at most once, and values of the
+    It is validated as a whole: names of lower-case letters without escapes, each at most once, and values of the
     characters of a URL. Whatever another parser could read differently is not plain: line breaks, `;`, `#`, escaped or
     repeated names, names without a value.
 

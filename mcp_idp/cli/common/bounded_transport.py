@@ -1,6 +1,6 @@
 """Bounds what a server can make a command read, and how long it can make it wait.
 
-The commands talk to servers and providers that anybody may run. A response may be endless, may arrive one byte a
+The commands talk to servers and providers that anyone may run. A response may be endless, may arrive one byte a
 minute, or may expand a thousandfold when it is decompressed. Therefore the body, the time of each response and the
 time of all responses together are bounded, and no compressed response is accepted.
 """

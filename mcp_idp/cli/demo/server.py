@@ -29,9 +29,9 @@ async def whoami() -> str:
     return f"subject {principal.subject}, client {principal.client}, scopes {scopes}"
 
 
-@tool(title="Greet somebody")
+@tool(title="Greet someone")
 async def greet(name: str) -> str:
-    """Greet somebody by name."""
+    """Greet someone by name."""
     return f"Hello, {name[:_MAX_CHARACTERS]}!"
 
 

@@ -125,8 +125,8 @@ def _report(folder: Path, options: InitOptions, done: Written, *, dry_run: bool,
 
 
 def _lines(folder: Path, options: InitOptions, done: Written, *, dry_run: bool, has_wheel: bool) -> Sequence[str]:
-    verb = "would write" if dry_run else "wrote"
-    lines = [f"{verb:<11}  {folder / name}" for name in done.written]
+    action = "would write" if dry_run else "wrote"
+    lines = [f"{action:<11}  {folder / name}" for name in done.written]
     lines += [f"{'skipped':<11}  {folder / name} (it exists: --force replaces it)" for name in done.skipped]
     if not has_wheel:
         lines += ["", f"Put the wheel of mcp-idp here before Docker builds an image: {folder / WHEEL_FILE}"]

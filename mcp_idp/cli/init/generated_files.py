@@ -23,7 +23,7 @@ _IMPORT = "from mcp_idp import load_settings, protect"
 _NOTES = {
     "sdk": "'{name}' is the MCPServer itself, not its streamable_http_app()",
     "fastmcp": "'{name}' is the FastMCP server itself, not its http_app()",
-    "starlette": "'{name}' serves MCP at the path of MCP_PUBLIC_URL, /mcp; every other path is answered with 404",
+    "starlette": "'{name}' serves MCP at the path of MCP_PUBLIC_URL, /mcp; every other path gets 404",
 }
 
 

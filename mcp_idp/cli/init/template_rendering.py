@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TEMPLATES = Path(__file__).with_name("templates")
-_MARK = "#% "
+_CONDITION_PREFIX = "#% "
 _VALUE = re.compile(r"@([A-Z_]+)@")
 
 
@@ -31,8 +31,8 @@ def render(name: str, conditions: Mapping[str, bool], values: Mapping[str, str])
     """
     lines, is_included = [], True
     for line in (_TEMPLATES / f"{name}.txt").read_text(encoding="utf-8").splitlines():
-        if line.startswith(_MARK):
-            is_included = _holds(line.removeprefix(_MARK).split(), conditions)
+        if line.startswith(_CONDITION_PREFIX):
+            is_included = _holds(line.removeprefix(_CONDITION_PREFIX).split(), conditions)
         elif is_included:
             lines.append(line)
     return _VALUE.sub(lambda found: values[found[1]], "\n".join(lines)) + "\n"

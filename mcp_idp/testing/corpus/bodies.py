@@ -46,8 +46,8 @@ def _too_large(name: str, check: str, arguments: bytes) -> Attack:
 
 def _many(name: str, item: bytes) -> Attack:
     """Returns a call with as many copies of `item` as a body may contain."""
-    most = (MAX_BODY_BYTES - 1000) // (len(item) + 1)
-    return _too_large(name, "values_bound", b"[" + b",".join([item] * most) + b"]")
+    maximum = (MAX_BODY_BYTES - 1000) // (len(item) + 1)
+    return _too_large(name, "values_bound", b"[" + b",".join([item] * maximum) + b"]")
 
 
 def _initialize(name: str, capability: bytes) -> Attack:
@@ -93,12 +93,14 @@ ATTACKS = (
     ),
     _body("a batch", "MCP 2025-06-18, changes", "one_message", b"[" + WHOAMI + b"]"),
     _body("an empty batch", "JSON-RPC 2.0 section 6", "one_message", b"[]"),
-    _body("a text that holds a call", "JSON-RPC 2.0 section 4", "one_message", b'"tools/call"'),
+    _body("a string that contains a call", "JSON-RPC 2.0 section 4", "one_message", b'"tools/call"'),
     _body("UTF-16 with its mark", JSON, "utf8_only", WHOAMI.decode().encode("utf-16")),
     _body("UTF-32 without a mark", JSON, "utf8_only", WHOAMI.decode().encode("utf-32-be")),
     _body("a byte order mark before the call", JSON, "json_errors", b"\xef\xbb\xbf" + WHOAMI),
-    _body("bytes that are no UTF-8", "RFC 3629 section 3", "utf8_only", WHOAMI.replace(b"whoami", b"who\xc0\xafami")),
-    _body("half a character as bytes", "RFC 3629 section 3", "utf8_only", WHOAMI.replace(b"whoami", b"\xed\xa0\x80")),
+    _body("bytes that are not UTF-8", "RFC 3629 section 3", "utf8_only", WHOAMI.replace(b"whoami", b"who\xc0\xafami")),
+    _body(
+        "an unpaired surrogate as bytes", "RFC 3629 section 3", "utf8_only", WHOAMI.replace(b"whoami", b"\xed\xa0\x80")
+    ),
     _body("another call after the call", "RFC 8259 section 2", "json_errors", WHOAMI + WHOAMI),
     _body("a null byte after the call", "RFC 8259 section 2", "json_errors", WHOAMI + b"\0"),
     _many("empty objects, four megabytes", b"{}"),
@@ -138,7 +140,12 @@ ATTACKS = (
     ),
     _body("deep nesting without an end", "RFC 8259 section 9", "json_errors", b'{"a":' * 100),
     _body("NaN as an id", "RFC 8259 section 6", "no_constants", WHOAMI.replace(b'"id": 1', b'"id": NaN')),
-    _body("an id no float holds", "RFC 8259 section 6", "finite_numbers", WHOAMI.replace(b'"id": 1', b'"id": 1e400')),
+    _body(
+        "an id too large for a float",
+        "RFC 8259 section 6",
+        "finite_numbers",
+        WHOAMI.replace(b'"id": 1', b'"id": 1e400'),
+    ),
     _number("an id of more digits than Python reads", b"1" * 5000),
     _number("an integer of one digit too many", b"1" * 401),
     _number("a negative integer of 4,299 digits", b"-" + b"9" * 4299),

@@ -49,10 +49,10 @@ def _flood(name: str, check: str, stage: Stage, send: Callable[[Any], Request]) 
 ATTACKS = (
     _flood("requests without a token", "address_limit", ADDRESS, lambda _: _crowd(lambda _: _from(HERE))),
     _flood(
-        "requests with another junk token each",
+        "requests with another invalid token each",
         "address_limit",
         ADDRESS,
-        lambda _: _crowd(lambda n: _from(HERE, f"junk-{n}")),
+        lambda _: _crowd(lambda n: _from(HERE, f"invalid-{n}")),
     ),
     _flood(
         "signed tokens for another audience, each used once",
@@ -61,7 +61,7 @@ ATTACKS = (
         lambda i: _crowd(lambda n: _from(HERE, i.token(aud="http://other", jti=str(n)))),
     ),
     _flood(
-        "requests for a host that is none of ours",
+        "requests for a host that is not allowed",
         "address_limit",
         ADDRESS,
         lambda _: _crowd(lambda n: _from(HERE, hosts=(b"host-%d.example" % n,))),
@@ -95,7 +95,7 @@ ATTACKS = (
         ),
     ),
     _flood(
-        "another text that is no address each time, as a proxy might forward it",
+        "another string that is not an address each time, as a proxy might forward it",
         "address_readable",
         ADDRESS,
         lambda _: _crowd(lambda n: _from(f"_hidden-{n}")),
@@ -114,7 +114,7 @@ ATTACKS = (
         lambda i: _crowd(lambda n: _from(f"198.51.100.{n}", i.token(jti=str(n)))),
     ),
     _flood(
-        "calls with tokens that name nobody and differ only in their end",
+        "calls with tokens that name no user and differ only in their last part",
         "user_limit",
         USER,
         lambda i: _crowd(lambda n: _from(HERE, i.token(sub=..., exp=NOW + 200 + n))),

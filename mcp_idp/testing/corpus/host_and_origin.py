@@ -35,7 +35,7 @@ REBIND, PAGE = "CVE-2025-66416; TS-05", "TS-01; TS-02"
 
 
 ATTACKS = (
-    _host("a name that was made to point here", REBIND, "host", b"attacker.example:3000"),
+    _host("a host name that an attacker resolves to this server", REBIND, "host", b"attacker.example:3000"),
     _host("a host name that begins with ours", REBIND, "host_whole", b"localhost:3000.attacker.example"),
     _host(
         "our host as the user part of another URL",

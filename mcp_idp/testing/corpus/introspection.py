@@ -39,7 +39,7 @@ def _false_response(
 NO_ACTIVE_MEMBER = "no boolean member active"
 ATTACKS = (
     _false_response(
-        "active as a text",
+        "active as a string",
         "RFC 7662 section 2.2",
         "active_is_true",
         lambda i: i.active(active="true"),
@@ -56,7 +56,7 @@ ATTACKS = (
         "RFC 8259 section 4",
         "duplicate_members",
         lambda i: b'{"active":false,' + str(i.active()).replace("'", '"').replace("True", "true")[1:].encode(),
-        "a member is there twice",
+        "a member occurs twice",
     ),
     _false_response(
         "inactive, with all members of an active response",
@@ -68,7 +68,7 @@ ATTACKS = (
     _false_response(
         "a response about another user",
         "RFC 7662 section 4",
-        "answer_subject",
+        "response_subject",
         lambda i: i.active(sub="root"),
         "about another subject",
     ),
@@ -106,7 +106,7 @@ ATTACKS = (
     _false_response(
         "a response for an unknown token type",
         "RFC 6749 section 7.1",
-        "answer_type",
+        "response_token_type",
         lambda i: i.active(token_type="mac"),
         TokenErrorReason.TOKEN_TYPE,
     ),
@@ -120,28 +120,28 @@ ATTACKS = (
     _false_response(
         "a redirect to a server of the attacker",
         "RFC 7662 section 4",
-        "answer_status",
+        "response_status",
         lambda _: Reply(b"{}", 302, {"location": "http://attacker.example/"}),
         "status 302",
     ),
     _false_response(
         "an active response with an error status",
         "RFC 7662 section 2.3",
-        "answer_status",
+        "response_status",
         lambda i: Reply(str(i.active()).replace("'", '"').replace("True", "true").encode(), 401),
         "status 401",
     ),
     _false_response(
         "a response that does not end",
         "RFC 7662 section 4",
-        "answer_size",
+        "response_size",
         lambda i: i.active(filler="x" * 70_000),
         "longer than",
     ),
     _false_response(
         "a response that is a list",
         "RFC 7662 section 2.2",
-        "answer_object",
+        "response_object",
         lambda i: [i.active()],
         "not a JSON object",
     ),

@@ -113,7 +113,7 @@ VALID_METADATA = Stage("valid metadata", lambda: _KeysAtAnyHost(url=PUBLIC), set
 
 _METADATA = (
     unavailable(
-        "metadata that name another issuer",
+        "metadata that names another issuer",
         "RFC 8414 section 3.3; RFC 9700 section 4.4",
         "metadata_issuer",
         Issuer.token,

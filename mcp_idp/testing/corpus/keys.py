@@ -60,10 +60,10 @@ SHORT = _with_further_keys("a short key", public_jwk(SMALL, kid="two"))
 CURVE = _with_further_keys("a key of another curve", public_jwk(ec_key("secp256k1"), kid="two"))
 
 
-MIXED = _with_further_keys("a key of two kinds", {**public_jwk(ec_key("p384"), kid="two"), "alg": "ES256"})
+MIXED = _with_further_keys("a key of two types", {**public_jwk(ec_key("p384"), kid="two"), "alg": "ES256"})
 
 
-ODD_KID = _with_further_keys("a kid that is no text", public_jwk(TWO, kid=2))
+ODD_KID = _with_further_keys("a kid that is not a string", public_jwk(TWO, kid=2))
 
 
 NAMELESS = _with_further_keys("several keys", public_jwk(TWO, kid="two"))
@@ -123,7 +123,7 @@ ATTACKS = (
         CURVE,
     ),
     token(
-        "ES256 by a P-384 key that says it is for ES256",
+        "ES256 by a P-384 key that is declared for ES256",
         "RFC 7518 section 3.4",
         "key_algorithm",
         lambda i: forge({**HEADER, "alg": "ES384", "kid": "two"}, i.claims(), key=ec_key("p384"), alg="ES384"),

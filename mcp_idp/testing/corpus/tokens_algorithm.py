@@ -57,7 +57,7 @@ ALG, JWA = "algorithm_list", "RFC 8725 section 3.1"
 ATTACKS = (
     token("alg none with bytes for a signature", "CVE-2022-23540", ALG, _unsigned("none"), TokenErrorReason.ALGORITHM),
     token(
-        "alg none in capitals, past a list of what is forbidden",
+        "alg none in capitals, to pass a deny list",
         JWA,
         ALG,
         _unsigned("nOnE"),

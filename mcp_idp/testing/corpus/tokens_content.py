@@ -86,7 +86,7 @@ _TEXT = (
         MALFORMED,
     ),
     token(
-        "claims with bytes that are no UTF-8",
+        "claims with bytes that are not UTF-8",
         "RFC 3629 section 3",
         "utf8_only",
         lambda i: forged(i, claims_of(i).replace(b"iss", b"\xc0\xaf")),

@@ -99,7 +99,7 @@ ATTACKS = (
         TokenErrorReason.NOT_A_JWT,
     ),
     token(
-        "one text that two parsers read as different serializations",
+        "one string that two parsers read as different serializations",
         "CVE-2022-39227",
         SHAPE,
         _both_forms,
@@ -127,7 +127,7 @@ ATTACKS = (
         TokenErrorReason.ENCRYPTED,
     ),
     token(
-        "an encrypted token that asks for a billion rounds",
+        "an encrypted token that requires a billion rounds",
         "CVE-2022-36083",
         SHAPE,
         lambda _: ".".join(
@@ -143,14 +143,14 @@ ATTACKS = (
         TokenErrorReason.NOT_A_JWT,
     ),
     token(
-        "a token longer than any",
+        "a token longer than the limit",
         "CVE-2025-61920",
         "token_length",
         lambda i: i.token(filler="x" * 20_000),
         TokenErrorReason.TOO_LONG,
     ),
     token(
-        "a letter in the token that is none of ASCII",
+        "a letter outside ASCII in the token",
         "RFC 6750 section 2.1",
         SHAPE,
         altered(lambda s: s[:-1] + "\u00e9"),

@@ -57,9 +57,9 @@ ATTACKS = (
         UNKNOWN,
     ),
     token("kid as an LDAP and glob wildcard", JWS_KID, KID, _with(kid="*"), UNKNOWN),
-    token("kid that would break the log's lines", "CWE-117", KID, _with(kid="one\r\nlevel=error\x1b[2J"), UNKNOWN),
+    token("kid with a line break for the log", "CWE-117", KID, _with(kid="one\r\nlevel=error\x1b[2J"), UNKNOWN),
     token(
-        "kid that is half of a character",
+        "kid with an unpaired surrogate",
         "RFC 8259 section 8.2",
         "whole_characters",
         _header('{"alg":"RS256","kid":"\\ud800","typ":"JWT"}'),

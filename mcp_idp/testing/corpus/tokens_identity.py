@@ -99,7 +99,7 @@ ATTACKS = (
     ),
     token("aud as an empty list", "CVE-2020-26160", "audience", claims(aud=[]), TokenErrorReason.AUDIENCE),
     token(
-        "aud as a list that also has what is no text",
+        "aud as a list that also contains a number",
         "RFC 7519 section 4.1.3",
         "audience_texts",
         claims(aud=[RESOURCE, 7]),
@@ -113,7 +113,7 @@ ATTACKS = (
         TokenErrorReason.AUDIENCE,
     ),
     token(
-        "several audiences in one text",
+        "several audiences in one string",
         "RFC 7519 section 4.1.3",
         "audience",
         claims(aud=f"account {RESOURCE}"),
@@ -136,7 +136,7 @@ ATTACKS = (
         message=TokenErrorReason.AUDIENCE.value,
     ),
     token("aud that is null", "RFC 9068 section 4", "audience", claims(aud=None), TokenErrorReason.AUDIENCE),
-    token("aud as an empty text", "RFC 9068 section 4", "audience", claims(aud=""), TokenErrorReason.AUDIENCE),
+    token("aud as an empty string", "RFC 9068 section 4", "audience", claims(aud=""), TokenErrorReason.AUDIENCE),
     token("no aud, expired", "RFC 9068 section 4", "expired", claims(aud=..., exp=1), TokenErrorReason.EXPIRED),
     token(
         "no aud, of another issuer",

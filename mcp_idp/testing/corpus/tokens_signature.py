@@ -93,7 +93,7 @@ ATTACKS = (
         MANY_KEYS,
     ),
     token(
-        "the two numbers of an ECDSA signature changed round",
+        "the two numbers of an ECDSA signature swapped",
         "RFC 7518 section 3.4",
         S,
         _es256(lambda r, s: _raw(s, r)),

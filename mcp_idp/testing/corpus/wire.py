@@ -35,7 +35,7 @@ def _line(  # noqa: PLR0917 - a row's columns
 def _stops(name: str, start: Callable[[Issuer], bytes]) -> Attack:
     """Returns an incomplete head, sent to a server whose limit on waiting bytes is lower than its length."""
     return replace(
-        row(f"a head that stops: {name}", "RFC 9110 section 15.6.4", "waiting_bytes", start, 503, "server_full"),
+        row(f"an incomplete head: {name}", "RFC 9110 section 15.6.4", "waiting_bytes", start, 503, "server_full"),
         stage=CROWDED,
     )
 
@@ -133,7 +133,7 @@ ATTACKS = (
         "too_many_headers",
     ),
     row(
-        "more lines than are read, of a head that stops",
+        "more lines than are read, in an incomplete head",
         "RFC 6585 section 5",
         "header_count_of_a_part",
         lambda i: head(i) + b"ab: cd\r\n" * 2000,
@@ -141,7 +141,7 @@ ATTACKS = (
         "too_many_headers",
     ),
     row(
-        "empty lines of a head that stops",
+        "empty lines in an incomplete head",
         "RFC 6585 section 5",
         "header_count_of_a_part",
         lambda i: head(i) + b"ab:\r\n" * 150,
@@ -165,7 +165,7 @@ ATTACKS = (
         "",
     ),
     row(
-        "a body that says it is too long",
+        "a body whose declared length is too long",
         "RFC 9110 section 15.5.14",
         "declared_body",
         lambda i: head(i) + b"Content-Length: 999999999\r\n\r\n",

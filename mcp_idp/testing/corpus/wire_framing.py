@@ -48,7 +48,12 @@ ATTACKS = (
     _framed("a null byte in a value", "RFC 9110 section 5.5", b"X: a\0b\r\nContent-Length: 0\r\n", b""),
     _framed("a control character in a name", "RFC 9110 section 5.1", b"X\x01: a\r\nContent-Length: 0\r\n", b""),
     _framed("a chunk's length in another notation", "RFC 9112 section 7.1", CHUNKED, b"0x0\r\n\r\n"),
-    _framed("a chunk longer than it says", "RFC 9112 section 7.1; CVE-2025-43859", CHUNKED, b"1\r\n{}\r\n0\r\n\r\n"),
+    _framed(
+        "a chunk longer than its declared length",
+        "RFC 9112 section 7.1; CVE-2025-43859",
+        CHUNKED,
+        b"1\r\n{}\r\n0\r\n\r\n",
+    ),
     _framed("a bare line feed in a chunk's extension", "CVE-2021-22960", CHUNKED, b"0;a\nb\r\n\r\n"),
     _framed("a chunk's length over what a word holds", "RFC 9112 section 7.1", CHUNKED, b"1" * 17 + b"\r\nx\r\n"),
     _framed("chunked twice", "CVE-2020-8287", CHUNKED * 2, CHUNK),

@@ -18,7 +18,7 @@ REQUIREMENTS = (
     Requirement(
         "protocol_revisions.cancel",
         "MCP 2025-11-25 cancellation",
-        "A call answered by a JSON document can be cancelled.",
+        "A call whose response is a JSON document can be cancelled.",
     ),
     Requirement(
         "sessions.required",
@@ -38,7 +38,7 @@ REQUIREMENTS = (
     Requirement(
         "sessions.owner",
         "MCP security best practices, Session Hijacking",
-        "A session answers only the user and client that opened it; for anybody else it does not exist.",
+        "A session serves only the user and client that opened it; for all others it does not exist.",
     ),
     Requirement(
         "sessions.identity",

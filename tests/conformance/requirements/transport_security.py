@@ -13,7 +13,7 @@ REQUIREMENTS = (
     Requirement(
         "transport_security.host",
         "RFC 9110 section 15.5.20; CVE-2025-66416",
-        "A Host that is not ours gets 421; the health endpoints answer any Host.",
+        "A Host that is not allowed gets 421; the health endpoints accept any Host.",
     ),
     Requirement(
         "transport_security.preflight",

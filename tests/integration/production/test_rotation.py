@@ -37,7 +37,7 @@ def test_the_servers_secret_is_replaced(production: Production) -> None:
     assert production.log_in_by_client("--call", "greet", "name=Ada")[0] == 0
 
 
-_ASK = 'PGPASSWORD=$(cat) exec psql -h "$(hostname -i)" -U keycloak -qAtc "select 1"'
+_SQL = 'PGPASSWORD=$(cat) exec psql -h "$(hostname -i)" -U keycloak -qAtc "select 1"'
 
 
 def test_the_databases_password_is_replaced(production: Production, tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_the_databases_password_is_replaced(production: Production, tmp_path: Pa
 
     def lets_in(password: str) -> bool:
         """Connects by TCP, as Keycloak does."""
-        return alone.compose("exec", "-T", "database", "bash", "-c", _ASK, stdin=password, check=False).stdout == "1\n"
+        return alone.compose("exec", "-T", "database", "bash", "-c", _SQL, stdin=password, check=False).stdout == "1\n"
 
     try:
         alone.compose(*UP, "--no-deps", "database")

@@ -329,8 +329,8 @@ class Visit:
                 url = urljoin(url, response.headers["location"])
                 continue
             action = re.search(r'<form[^>]*action="([^"]+)"', response.text)
-            asks_for_consent = 'name="accept"' in response.text
-            if action is None or (asks_for_consent and not self._agree):
+            is_consent_page = 'name="accept"' in response.text
+            if action is None or (is_consent_page and not self._agree):
                 return {"status": response.status_code, "page": _text(response.text), "html": response.text}
             method, url, form = "POST", urljoin(url, unescape(action[1])), self._fill(response.text)
         raise AssertionError("the login goes round in circles")

@@ -52,26 +52,26 @@ class AtWork:
 
     def _day(self, client_id: str) -> None:
         """Runs a cycle: log in, call a tool in both protocol revisions, refresh, call again."""
-        tokens = self._ask("login", lambda: self.production.log_in_with(client_id))
+        tokens = self._request_twice("login", lambda: self.production.log_in_with(client_id))
         self._call(tokens["access_token"])
-        renewed = self._ask("refresh", lambda: self.production.refreshed(client_id, tokens))
+        renewed = self._request_twice("refresh", lambda: self.production.refreshed(client_id, tokens))
         self._call(renewed["access_token"])
 
     def _call(self, token: str) -> None:
-        self._ask("modern", lambda: self._called(greeting(token)))
-        self._ask("earlier", lambda: self._called(earlier_greeting(token)))
+        self._request_twice("modern", lambda: self._called(greeting(token)))
+        self._request_twice("earlier", lambda: self._called(earlier_greeting(token)))
 
     def _called(self, call: dict[str, Any]) -> dict[str, Any]:
         response = self.production.request("POST", self.production.url, **call)
         return {"status": response.status_code, "text": response.text}
 
-    def _ask(self, what: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _request_twice(self, what: str, request: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
-            response = ask()
+            response = request()
             assert response["status"] == _OK, response
         except Exception as error:  # noqa: BLE001 - see above
             self.again.append(f"{what}: {error!r}")
-            response = ask()
+            response = request()
             assert response["status"] == _OK, f"{what}: {response}"
         self.done[what] += 1
         return response

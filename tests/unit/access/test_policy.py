@@ -53,7 +53,7 @@ def test_a_login_requests_all_scopes_that_are_not_privileged() -> None:
         ),
         ("roles: [mcp-admin] }", "roles: [mcp-boss] }", "demo_users.admin.roles: 'mcp-boss' grants no scope"),
         ("  mcp:admin:", "  'mcp admin':", "scopes"),
-        ("  mcp:admin:", "  mcp:tools:", "'mcp:tools' is there twice"),
+        ("  mcp:admin:", "  mcp:tools:", "'mcp:tools' occurs twice"),
         ("profile: open-dev", "profile: open", "registration.profile"),
         ("privileged: true", "priviledged: true", "priviledged"),
         ("  nobody: {", "  No Body: {", "demo_users.No Body"),
@@ -308,7 +308,7 @@ def test_all_problems_of_a_file_are_reported_at_once_in_its_order(tmp_path: Path
         # A missing name below a misspelled one is found as well.
         ("registratoin: {profle: closed}", ["registratoin: is not", "registration.profle: is not"]),
         # Duplicate keys are one problem among others, and the first one counts.
-        ("registration: {profile: closed}\nversion: 2\nclaims: [sub]", ["'version' is there twice", "claims.0"]),
+        ("registration: {profile: closed}\nversion: 2\nclaims: [sub]", ["'version' occurs twice", "claims.0"]),
         # Only the scope that lacks the base scope is named, not those that imply it.
         (
             (

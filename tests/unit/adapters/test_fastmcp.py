@@ -1,4 +1,4 @@
-"""What a FastMCP server runs is judged by what it is, on whatever way it is reached."""
+"""A component of a FastMCP server is authorized as itself, however it is reached."""
 
 from __future__ import annotations
 
@@ -25,32 +25,34 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
-ERAS = ["modern", "legacy"]
-_PEOPLE: list[dict[str, Any]] = [{}, {"sub": "other"}, {"scope": "mcp:admin"}, {"client_id": "c2", "azp": "c2"}, {}]
+REVISIONS = ["modern", "legacy"]
+_CALLERS: list[dict[str, Any]] = [{}, {"sub": "other"}, {"scope": "mcp:admin"}, {"client_id": "c2", "azp": "c2"}, {}]
 
 
-def _refused(message: dict[str, Any]) -> bool:
+def _is_rejected(message: dict[str, Any]) -> bool:
     return "error" in message or message["result"].get("isError") is True
 
 
-@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("revision", REVISIONS)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_an_unauthorized_caller_cannot_run_a_component_in_any_way(case: Case, era: str, tmp_path: Path) -> None:
+async def test_an_unauthorized_caller_cannot_run_a_component_in_any_way(
+    case: Case, revision: str, tmp_path: Path
+) -> None:
     ran: list[str] = []
     access_file, audit = access_with(tmp_path / "access.yaml", **case.access()), tmp_path / "audit.jsonl"
     async with protected(case.build(ran), access_file=access_file, audit_log=str(audit)) as (calls, issuer):
-        client = await Client.of(calls, issuer.token(scope="mcp:tools", mcp_roles=...), era)
-        answer = await client.request(case.method, case.params)
+        client = await Client.of(calls, issuer.token(scope="mcp:tools", mcp_roles=...), revision)
+        response = await client.request(case.method, case.params)
         assert ran == []
-        assert "all is" not in answer.text
-        assert _refused(events(answer)[-1])
-        assert "mcp:admin" in answer.text
-        refused = [line for line in audited(audit) if line["decision"] == "denied"]
-        admin = await Client.of(calls, issuer.token(scope="mcp:admin"), era)
+        assert "all is" not in response.text
+        assert _is_rejected(events(response)[-1])
+        assert "mcp:admin" in response.text
+        denied = [line for line in audited(audit) if line["decision"] == "denied"]
+        admin = await Client.of(calls, issuer.token(scope="mcp:admin"), revision)
         allowed = await admin.request(case.method, case.params)
     assert "all is" in allowed.text
     assert len(ran) == 1
-    (line,) = refused
+    (line,) = denied
     assert (line["reason"], line["status"]) == ("insufficient_scope", 403)
     if case.target is not None:
         assert case.target in (line["target"], *line.get("runs", ()))
@@ -75,18 +77,18 @@ async def test_an_unlisted_name_is_rejected_even_if_its_component_is_listed(case
     access_file = access_with(tmp_path / "access.yaml", **LISTED)
     async with protected(case.build(ran), access_file=access_file) as (calls, issuer):
         client = await Client.of(calls, issuer.token(scope="mcp:admin"), "modern")
-        answer = await client.request(case.method, case.params)
-    assert (answer.status_code, ran) == (403, [])
-    assert answer.json()["error"]["data"]["error"].endswith("not_listed")
+        response = await client.request(case.method, case.params)
+    assert (response.status_code, ran) == (403, [])
+    assert response.json()["error"]["data"]["error"].endswith("not_listed")
 
 
 async def test_an_alias_is_challenged_for_what_it_stands_for(tmp_path: Path) -> None:
     case = next(case for case in CASES if case.name == "a prefix")
     access_file = access_with(tmp_path / "access.yaml", **case.access())
     async with protected(case.build([]), access_file=access_file) as (calls, issuer):
-        answer = await calls.call("sub_wipe", issuer.token(mcp_roles=...))
-    assert answer.status_code == 403
-    assert 'scope="mcp:tools mcp:admin"' in answer.headers["www-authenticate"]
+        response = await calls.call("sub_wipe", issuer.token(mcp_roles=...))
+    assert response.status_code == 403
+    assert 'scope="mcp:tools mcp:admin"' in response.headers["www-authenticate"]
 
 
 async def test_the_audit_log_leads_from_the_call_to_what_it_ran(tmp_path: Path) -> None:
@@ -123,9 +125,9 @@ async def test_middleware_added_later_cannot_change_what_was_authorized(tmp_path
     async with protected(made, access_file=access_file) as (calls, issuer):
         made.add_middleware(Renaming())
         client = await Client.of(calls, issuer.token(), "modern")
-        answer = await client.tool("who")
+        response = await client.tool("who")
     assert ran == []
-    assert _refused(events(answer)[-1])
+    assert _is_rejected(events(response)[-1])
 
 
 async def test_the_component_that_a_session_selects_is_authorized(tmp_path: Path) -> None:
@@ -148,7 +150,7 @@ async def test_the_component_that_a_session_selects_is_authorized(tmp_path: Path
         await admin.tool("hide")
         allowed = await admin.tool("tidy")
     assert "tidied" in before.text
-    assert _refused(events(after)[-1])
+    assert _is_rejected(events(after)[-1])
     assert "mcp:admin" in after.text
     assert "all is gone" in allowed.text
     assert ran == ["wipe"]
@@ -163,33 +165,33 @@ async def test_a_server_mounted_later_is_authorized_too(tmp_path: Path) -> None:
     async with protected(made, access_file=access_file) as (calls, issuer):
         made.mount(mounted, namespace="sub")
         client = await Client.of(calls, issuer.token(), "modern")
-        answer = await client.tool("sub_call_tool", name="wipe", arguments={})
+        response = await client.tool("sub_call_tool", name="wipe", arguments={})
     assert ran == []
-    assert _refused(events(answer)[-1])
+    assert _is_rejected(events(response)[-1])
 
 
 @pytest.mark.parametrize("way", ["application", "mounted", "wrapped", "named"])
 async def test_a_server_is_found_in_its_application(way: str, tmp_path: Path) -> None:
     ran: list[str] = []
     made = server(ran, transforms=[search.RegexSearchTransform()])
-    theirs = made.http_app()
-    app: Any = theirs
+    inner = made.http_app()
+    app: Any = inner
     if way == "mounted":
-        app = Starlette(routes=[Mount("/", app=theirs)], lifespan=theirs.lifespan)
+        app = Starlette(routes=[Mount("/", app=inner)], lifespan=inner.lifespan)
     elif way == "wrapped":
-        app = CORSMiddleware(theirs, allow_origins=["*"])
+        app = CORSMiddleware(inner, allow_origins=["*"])
     elif way == "named":
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
-            await theirs(scope, receive, send)
+            await inner(scope, receive, send)
 
     access_file = access_with(tmp_path / "access.yaml", **{**LISTED, "tools": {"call_tool": [], "wipe": ["mcp:admin"]}})
     servers = [made] if way == "named" else []
     async with protected(app, servers=servers, access_file=access_file) as (calls, issuer):
         client = await Client.of(calls, issuer.token(), "modern")
-        answer = await client.tool("call_tool", name="wipe", arguments={})
+        response = await client.tool("call_tool", name="wipe", arguments={})
     assert ran == []
-    assert _refused(events(answer)[-1])
+    assert _is_rejected(events(response)[-1])
 
 
 async def test_the_cache_of_fastmcp_keeps_people_apart() -> None:
@@ -200,11 +202,11 @@ async def test_the_cache_of_fastmcp_keeps_people_apart() -> None:
         return str(current_principal().subject)
 
     async with protected(made) as (calls, issuer):
-        answers = []
-        for claims in _PEOPLE:
+        results = []
+        for claims in _CALLERS:
             client = await Client.of(calls, issuer.token(**claims), "modern")
-            answers.append(events(await client.tool("who"))[-1]["result"]["content"][0]["text"])
-    assert answers == ["4f0c", "other", "4f0c", "4f0c", "4f0c"]
+            results.append(events(await client.tool("who"))[-1]["result"]["content"][0]["text"])
+    assert results == ["4f0c", "other", "4f0c", "4f0c", "4f0c"]
 
 
 async def test_custom_methods_are_rejected_unless_listed(tmp_path: Path) -> None:
@@ -212,12 +214,12 @@ async def test_custom_methods_are_rejected_unless_listed(tmp_path: Path) -> None
     access_file = access_with(tmp_path / "access.yaml", **blocks)
     async with protected(server([]), access_file=access_file) as (calls, issuer):
         client = await Client.of(calls, issuer.token(mcp_roles=...), "modern")
-        answers = [await client.request(f"their/{name}", {}) for name in ("other", "admin", "known")]
-    assert [answer.status_code for answer in answers[:2]] == [403, 403]
-    assert answers[0].json()["error"]["data"]["error"] == "not_listed"
-    assert "methods" in answers[0].json()["error"]["message"]
-    assert answers[1].json()["error"]["data"]["error"] == "insufficient_scope"
-    assert answers[2].status_code != 403  # theirs to answer
+        results = [await client.request(f"their/{name}", {}) for name in ("other", "admin", "known")]
+    assert [response.status_code for response in results[:2]] == [403, 403]
+    assert results[0].json()["error"]["data"]["error"] == "not_listed"
+    assert "methods" in results[0].json()["error"]["message"]
+    assert results[1].json()["error"]["data"]["error"] == "insufficient_scope"
+    assert results[2].status_code != 403  # the server responds
 
 
 def test_fastmcp_is_not_imported_unless_it_is_used() -> None:

@@ -1,4 +1,4 @@
-"""What a server of the SDK runs is judged by what it is, on whatever way it is reached."""
+"""A component of an SDK server is authorized as itself, however it is reached."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 ADMIN = ["mcp:admin"]
 BLOCKS: dict[str, Any] = {
-    "tools": {"wipe": ADMIN, "tidy": [], "run": [], "look": [], "ask": [], "change": []},
+    "tools": {"wipe": ADMIN, "tidy": [], "run": [], "look": [], "show": [], "change": []},
     "resources": {"notes://all": ADMIN, "notes://of/{person}": ADMIN},
     "prompts": {"confess": ADMIN, "chat": []},
 }
@@ -55,7 +55,7 @@ def _server(ran: list[str]) -> MCPServer[Any]:
         return str([each.content for each in await ctx.read_resource(uri)])
 
     @server.tool()
-    async def ask(name: str) -> str:
+    async def show(name: str) -> str:
         return str(await server.get_prompt(name))
 
     @server.resource("notes://all")
@@ -87,8 +87,8 @@ WAYS: list[tuple[str, dict[str, Any]]] = [
     ("tools/call", {"name": "run", "arguments": {"name": "change"}}),
     ("tools/call", {"name": "look", "arguments": {"uri": "notes://all"}}),
     ("tools/call", {"name": "look", "arguments": {"uri": "notes://of/ada"}}),
-    ("tools/call", {"name": "ask", "arguments": {"name": "confess"}}),
-    ("tools/call", {"name": "ask", "arguments": {"name": "chat"}}),
+    ("tools/call", {"name": "show", "arguments": {"name": "confess"}}),
+    ("tools/call", {"name": "show", "arguments": {"name": "chat"}}),
     ("prompts/get", {"name": "confess"}),
     ("prompts/get", {"name": "chat"}),
     ("resources/read", {"uri": "notes://all"}),
@@ -96,26 +96,26 @@ WAYS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("era", ["modern", "legacy"])
+@pytest.mark.parametrize("revision", ["modern", "legacy"])
 @pytest.mark.parametrize(("method", "params"), WAYS, ids=str)
 async def test_an_unauthorized_caller_cannot_run_a_component_in_any_way(
-    method: str, params: dict[str, Any], era: str, tmp_path: Path
+    method: str, params: dict[str, Any], revision: str, tmp_path: Path
 ) -> None:
     ran: list[str] = []
     access_file, audit = access_with(tmp_path / "access.yaml", **BLOCKS), tmp_path / "audit.jsonl"
     async with protected(_server(ran), access_file=access_file, audit_log=str(audit)) as (calls, issuer):
-        client = await Client.of(calls, issuer.token(scope="mcp:tools", mcp_roles=...), era)
-        answer = await client.request(method, params)
+        client = await Client.of(calls, issuer.token(scope="mcp:tools", mcp_roles=...), revision)
+        response = await client.request(method, params)
         assert ran == []
-        message = events(answer)[-1]
+        message = events(response)[-1]
         assert "error" in message or message["result"]["isError"] is True
-        assert "mcp:admin" in answer.text
-        refused = [line for line in audited(audit) if line["decision"] == "denied"]
-        admin = await Client.of(calls, issuer.token(scope="mcp:admin"), era)
+        assert "mcp:admin" in response.text
+        denied = [line for line in audited(audit) if line["decision"] == "denied"]
+        admin = await Client.of(calls, issuer.token(scope="mcp:admin"), revision)
         allowed = await admin.request(method, params)
     assert "all is" in allowed.text
     assert len(ran) == 1
-    assert [line["reason"] for line in refused] == ["insufficient_scope"]
+    assert [line["reason"] for line in denied] == ["insufficient_scope"]
 
 
 @pytest.mark.parametrize("era", ["modern", "legacy"])
@@ -159,10 +159,10 @@ async def test_an_unlisted_name_is_rejected_once_the_access_file_lists_anything(
     access_file = access_with(tmp_path / "access.yaml", tools={"wipe": ADMIN})
     async with protected(_server([]), access_file=access_file) as (calls, issuer):
         client = await Client.of(calls, issuer.token(scope="mcp:admin"), "modern")
-        answer = await client.request(method, params)
+        response = await client.request(method, params)
         lists = [await client.request(f"{each}/list", {}) for each in ("tools", "prompts", "resources")]
-    assert (answer.status_code, "www-authenticate" in answer.headers) == (403, False)
-    assert answer.json()["error"]["data"]["error"] == "not_listed"
+    assert (response.status_code, "www-authenticate" in response.headers) == (403, False)
+    assert response.json()["error"]["data"]["error"] == "not_listed"
     assert [each.status_code for each in lists] == [200, 200, 200]
 
 
@@ -184,22 +184,22 @@ async def test_a_star_lists_whatever_is_not_listed(tmp_path: Path) -> None:
 async def test_a_server_is_found_in_its_application(way: str, tmp_path: Path) -> None:
     ran: list[str] = []
     server = _server(ran)
-    theirs = server.streamable_http_app()
-    app: Any = theirs
+    inner = server.streamable_http_app()
+    app: Any = inner
     if way == "mounted":
-        app = Starlette(routes=[Mount("/", app=theirs)], lifespan=lambda _app: server.session_manager.run())
+        app = Starlette(routes=[Mount("/", app=inner)], lifespan=lambda _app: server.session_manager.run())
     elif way == "named":
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
-            await theirs(scope, receive, send)
+            await inner(scope, receive, send)
 
     access_file = access_with(tmp_path / "access.yaml", **BLOCKS)
     servers = [server] if way == "named" else []
     async with protected(app, servers=servers, access_file=access_file) as (calls, issuer):
         client = await Client.of(calls, issuer.token(), "modern")
-        answer = await client.tool("run", name="wipe")
+        response = await client.tool("run", name="wipe")
     assert ran == []
-    assert "mcp:admin" in answer.text
+    assert "mcp:admin" in response.text
 
 
 def test_what_is_no_server_is_none() -> None:
@@ -209,4 +209,4 @@ def test_what_is_no_server_is_none() -> None:
     circle.app = circle  # type: ignore[attr-defined]  # a middleware might
     assert find_servers(circle) == []
     with pytest.raises(SettingsError, match="Starlette is neither"):
-        adapters_for([circle], None)  # type: ignore[arg-type]  # it is not asked
+        adapters_for([circle], None)  # type: ignore[arg-type]  # not used

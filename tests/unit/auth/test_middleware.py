@@ -404,13 +404,13 @@ async def test_without_authentication_the_principal_is_dev_and_host_and_origin_a
     with capture_logs() as lines:
         async with running(disable_auth=True) as server:
             served = await server.post()
-            foreign_origin = await server.post(origin="http://evil.example")
-            foreign_host = await server.post(host="evil.example")
+            untrusted_origin = await server.post(origin="http://evil.example")
+            untrusted_host = await server.post(host="evil.example")
             metadata = await server.client.get("/.well-known/oauth-protected-resource/mcp")
             ready = await server.client.get("/readyz")
     result: dict[str, Any] = served.json()["result"]["structuredContent"]
     assert (result["subject"], result["client"]) == ("dev", "dev")
-    assert (foreign_origin.status_code, foreign_host.status_code) == (403, 421)
+    assert (untrusted_origin.status_code, untrusted_host.status_code) == (403, 421)
     assert (metadata.status_code, ready.status_code) == (404, 200)
     assert any(line["event"] == "authentication_disabled" for line in lines)
 

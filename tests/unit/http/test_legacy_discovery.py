@@ -105,7 +105,7 @@ async def test_a_document_with_internal_urls_is_not_served(hidden: object) -> No
 
 
 @pytest.mark.parametrize(
-    ("inside", "shown"),
+    ("inside", "note"),
     [
         ("http://auth", "https://auth.example.com/x"),
         ("http://auth", "https://login.example.com/realms/mcp/protocol/openid-connect/auth"),
@@ -117,10 +117,10 @@ async def test_a_document_with_internal_urls_is_not_served(hidden: object) -> No
         ("http://localhost:8081", "http://localhost:80811/ of another"),
     ],
 )
-async def test_a_host_is_compared_as_a_whole(inside: str, shown: str) -> None:
-    async with mirroring(Issuer(metadata={"note": shown}), internal_url=f"{inside}/realms/mcp") as server:
+async def test_a_host_is_compared_as_a_whole(inside: str, note: str) -> None:
+    async with mirroring(Issuer(metadata={"note": note}), internal_url=f"{inside}/realms/mcp") as server:
         response = await server.client.get(FORMS[0])
-    assert (response.status_code, response.json()["note"]) == (200, shown)
+    assert (response.status_code, response.json()["note"]) == (200, note)
 
 
 async def test_a_document_of_another_issuer_is_not_served() -> None:

@@ -36,9 +36,9 @@ class Connected:
 class Crowd:
     """Named connections, and those that were closed."""
 
-    def __init__(self, most: int, most_waiting: int = 1000, most_unsent: int = 1000) -> None:
+    def __init__(self, max_connections: int, max_waiting: int = 1000, max_unsent: int = 1000) -> None:
         self.clock = FakeClock()
-        self.all = Connections(most, most_waiting, most_unsent, self.clock.clock.monotonic)
+        self.all = Connections(max_connections, max_waiting, max_unsent, self.clock.clock.monotonic)
         self.gone: list[str] = []
 
     def come(self, names: str, host: str = "", user: str = "") -> list[Connected]:
@@ -110,7 +110,7 @@ def test_one_user_who_holds_all_keeps_no_newcomer_out() -> None:
     crowd.come("b", "192.0.2.3")
     assert crowd.gone == list("ABCDEF")
     crowd.all.mark_authenticated(a, "bob")
-    crowd.come("UV", "192.0.2.1")  # its address is known by now: nobody's, but not a stranger's
+    crowd.come("UV", "192.0.2.1")  # no user has authenticated on them, but their address is known by now
     crowd.come("W", "192.0.2.1", "ada")
     assert crowd.gone == list("ABCDEFGHI")
 
@@ -118,10 +118,10 @@ def test_one_user_who_holds_all_keeps_no_newcomer_out() -> None:
 def test_an_address_is_known_for_a_minute_after_a_token_was_verified_there() -> None:
     for seconds, gone in ((59.0, ["C"]), (61.0, ["b"])):
         crowd = Crowd(8)
-        (gate,) = crowd.come("A", "192.0.2.1", "ada")
+        (proxy_connection,) = crowd.come("A", "192.0.2.1", "ada")
         crowd.come("b", "192.0.2.1")
         crowd.clock.forward(seconds)
-        crowd.all.remove(gate)
+        crowd.all.remove(proxy_connection)
         crowd.come("CDEFGHI", "192.0.2.2", "bob")
         assert crowd.gone == []
         crowd.come("b", "192.0.2.1")
@@ -209,7 +209,7 @@ def test_one_that_serves_an_authenticated_request_only_loses_what_waits_behind_i
 
 
 def test_over_the_limit_the_largest_holder_loses_its_connection_with_most_unread_bytes() -> None:
-    crowd = Crowd(9, most_unsent=1000)
+    crowd = Crowd(9, max_unsent=1000)
     a, b = crowd.come("ab", "192.0.2.1", "ada")
     (c,) = crowd.come("c", "192.0.2.2", "bob")
     a.unread, b.unread, c.unread = 300, 200, 400
@@ -229,7 +229,7 @@ def test_over_the_limit_the_largest_holder_loses_its_connection_with_most_unread
 
 
 def test_what_is_unread_is_the_users_once_the_token_is_verified() -> None:
-    crowd = Crowd(9, most_unsent=1000)
+    crowd = Crowd(9, max_unsent=1000)
     a, b, c = crowd.come("abc")
     a.unread, b.unread, c.unread = 500, 300, 200
     crowd.all.sweep()

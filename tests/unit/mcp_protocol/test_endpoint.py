@@ -433,7 +433,7 @@ async def test_a_thousand_interleaved_calls_of_two_users_are_not_mixed_up() -> N
         users = {name: server.issuer.token(sub=name) for name in ("ada", "bob")}
         sessions = {name: [await initialized(server, token) for _ in range(3)] for name, token in users.items()}
 
-        async def ask(turn: int, name: str) -> tuple[str, str]:
+        async def call_who(turn: int, name: str) -> tuple[str, str]:
             session = sessions[name][turn % 3]
             match turn % 4:
                 case 0:
@@ -450,7 +450,7 @@ async def test_a_thousand_interleaved_calls_of_two_users_are_not_mixed_up() -> N
 
         responses = []
         for turn in range(0, 500, 25):
-            requests = [ask(i, name) for i in range(turn, turn + 25) for name in users]
+            requests = [call_who(i, name) for i in range(turn, turn + 25) for name in users]
             responses += await asyncio.gather(*requests)
     assert len(responses) == 1000
     assert {name: Counter(message for who, message in responses if who == name) for name in users} == {

@@ -62,9 +62,9 @@ def holding(monkeypatch: pytest.MonkeyPatch) -> Iterator[Holding]:
         """Hold a text."""
         return await state.hold()
 
-    @tool(title="Hold and tell")
+    @tool(title="Hold and report")
     async def hold_and_report(ctx: Context, text: str = "") -> str:
-        """Hold a text, where one could tell something."""
+        """Hold a text in a tool that could report progress."""
         return await state.hold()
 
     @tool(title="Hold in a thread")
@@ -82,17 +82,17 @@ def holding(monkeypatch: pytest.MonkeyPatch) -> Iterator[Holding]:
 
 async def percent(server: Running) -> int:
     """How much of the memory for requests is held."""
-    held: int = (await server.client.get("/readyz")).json()["memory_percent"]["requests"]
-    return held
+    used_percent: int = (await server.client.get("/readyz")).json()["memory_percent"]["requests"]
+    return used_percent
 
 
 async def settled(server: Running, expected: Callable[[int], bool]) -> int:
     """The same, as soon as it is as expected; else the test takes too long."""
     for _ in range(100_000):
-        if expected(held := await percent(server)):
-            return held
+        if expected(used_percent := await percent(server)):
+            return used_percent
         await asyncio.sleep(0)  # nothing above yields to other tasks
-    raise AssertionError(held)
+    raise AssertionError(used_percent)
 
 
 async def in_session(server: Running, subject: str, name: str, text: str) -> httpx.Response:
@@ -128,12 +128,12 @@ async def test_a_call_in_a_session_is_counted_until_it_ends_after_its_client_has
     async with running(max_memory=DEFAULT_MAX_MEMORY) as server:
         left = asyncio.ensure_future(in_session(server, "ada", "hold_and_report", "a" * MIB))
         await holding.started.acquire()
-        held = await percent(server)
+        used_percent = await percent(server)
         left.cancel()
         with suppress(asyncio.CancelledError):
             await left
         for _ in range(5):
-            assert await percent(server) == held > 0
+            assert await percent(server) == used_percent > 0
         holding.go.set()
         assert await settled(server, lambda now: now == 0) == 0
         assert holding.cancelled == 0
@@ -147,8 +147,8 @@ async def test_calls_of_disconnected_clients_are_cancelled_for_other_users(holdi
             left.cancel()
             with suppress(asyncio.CancelledError):
                 await left
-        refused = await in_session(server, "greedy", "hold_and_report", "a" * MIB)
-        assert (refused.status_code, refused.json()["error"]) == (429, "too_many_requests")
+        rejected = await in_session(server, "greedy", "hold_and_report", "a" * MIB)
+        assert (rejected.status_code, rejected.json()["error"]) == (429, "too_many_requests")
         other = asyncio.ensure_future(in_session(server, "other", "hold_and_report", "a" * (2 * MIB)))
         await holding.started.acquire()
         assert holding.cancelled == 2

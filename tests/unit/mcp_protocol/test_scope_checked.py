@@ -47,10 +47,10 @@ class Range:
 def _all_of(arguments: Mapping[str, Any]) -> str:
     """The scope of whatever the arguments say, in the shape in which they are sent."""
     f = arguments["f"]
-    needs = [f["everybody"], f["from"] == "all", f["day"] == "2026-11-30", f["kind"] == "large"]
-    needs += [each["everybody"] for each in f["inner"]]
-    needs += [arguments["r"]["last"] > 10, arguments["k"] == "large", "x" in arguments["s"]]
-    return "mcp:admin" if any(needs) else "mcp:tools"
+    requirements = [f["everybody"], f["from"] == "all", f["day"] == "2026-11-30", f["kind"] == "large"]
+    requirements += [each["everybody"] for each in f["inner"]]
+    requirements += [arguments["r"]["last"] > 10, arguments["k"] == "large", "x" in arguments["s"]]
+    return "mcp:admin" if any(requirements) else "mcp:tools"
 
 
 PLAIN = {"everybody": False, "from": "", "day": None, "kind": "small", "inner": []}

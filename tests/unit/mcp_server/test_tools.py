@@ -99,8 +99,8 @@ async def test_whoami_returns_the_token_s_claims_and_not_the_token() -> None:
         modern = await server.call("whoami", token)
         legacy = await legacy_call(server, await initialized(server, token), "whoami")
     for response in (modern, legacy):
-        answer = events(response)[-1]["result"]["structuredContent"]
-        assert answer == {
+        content = events(response)[-1]["result"]["structuredContent"]
+        assert content == {
             "subject": "4f0c",
             "client": "client-1",
             "scopes": ["mcp:notes.read", "mcp:tools"],

@@ -130,9 +130,9 @@ def test_text_from_outside_is_escaped_on_whatever_way_it_comes(
     capsys: pytest.CaptureFixture[str], text: str, log_format: str
 ) -> None:
     configure_logging(log_format, "debug")
-    ours, theirs = structlog.get_logger("ours"), logging.getLogger("theirs")
-    ours.info("event", field=text, listed=[text], nested={text: {text: [text]}}, raw=text.encode("utf-8", "replace"))
-    ours.info(text)
+    own, theirs = structlog.get_logger("ours"), logging.getLogger("theirs")
+    own.info("event", field=text, listed=[text], nested={text: {text: [text]}}, raw=text.encode("utf-8", "replace"))
+    own.info(text)
     theirs.warning("failed for %s", text)
     theirs.warning(text)
     for error in (ValueError(text), KeyError(text), _Broken(text), ExceptionGroup(text, [ValueError(text)])):
@@ -140,10 +140,10 @@ def test_text_from_outside_is_escaped_on_whatever_way_it_comes(
         try:
             _raise(error, RuntimeError(text))
         except type(error):
-            ours.exception("failed", field=text)
+            own.exception("failed", field=text)
             theirs.exception("failed for %s", text)
     theirs.warning("%d", text)  # cannot be formatted
-    ours.info("event", exception=text, stack=text, **{text: 1})
+    own.info("event", exception=text, stack=text, **{text: 1})
     written = capsys.readouterr().err
     assert _is_clean(written), ascii(written)
     assert "Traceback (most recent call last)" in written
@@ -170,7 +170,7 @@ class _Broken(Exception):
 @pytest.mark.parametrize("log_format", ["json", "text"])
 def test_what_is_written_is_bounded(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
     configure_logging(log_format, "debug")
-    ours, theirs = structlog.get_logger("ours"), logging.getLogger("theirs")
+    own, theirs = structlog.get_logger("ours"), logging.getLogger("theirs")
     long = "x" * 1_000_000
     error = ValueError(long)
     for _ in range(1000):
@@ -180,13 +180,13 @@ def test_what_is_written_is_bounded(capsys: pytest.CaptureFixture[str], log_form
         deep = [deep]
     values = (long, [long] * 3, {long: long}, {str(n): long for n in range(10)}, 10**50_000, list(range(10_000)), deep)
     for value in values:
-        ours.info("event", field=value)
-    ours.info(long)
+        own.info("event", field=value)
+    own.info(long)
     theirs.warning("failed for %s", long)
     try:
         _recurse(error, 900)
     except ValueError:
-        ours.exception("failed")
+        own.exception("failed")
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) > len(values)
     assert max(map(len, lines)) < 100_000

@@ -29,12 +29,12 @@ NAMES = ("email", "department", "teams", "level", "on_call")
 
 @pytest.fixture(autouse=True)
 def telling(monkeypatch: pytest.MonkeyPatch) -> None:
-    @tool(title="Tell")
-    async def tell() -> str:
+    @tool(title="Report")
+    async def report() -> str:
         """Tell all that there is of the claims."""
         return repr(current_principal().claims)
 
-    monkeypatch.setattr(tools, "tell", tell, raising=False)
+    monkeypatch.setattr(tools, "report", report, raising=False)
 
 
 def _tool_text(response: httpx.Response) -> str:
@@ -44,7 +44,7 @@ def _tool_text(response: httpx.Response) -> str:
 async def _call_whoami(folder: Path, issuer: Issuer | None, claims: dict[str, Any], **settings: Any) -> str:
     path = access_file(folder, claims=list(NAMES))
     async with running(*([issuer] if issuer else []), access_file=path, **settings) as server:
-        return _tool_text(await server.call("tell", server.issuer.token(**claims)))
+        return _tool_text(await server.call("report", server.issuer.token(**claims)))
 
 
 async def test_a_tool_reads_the_claims_that_the_access_file_names_and_no_others(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ async def test_a_tool_reads_the_claims_that_the_access_file_names_and_no_others(
 
 async def test_without_the_list_there_are_none() -> None:
     async with running() as server:
-        output = _tool_text(await server.call("tell", server.issuer.token(email="ada@example.com")))
+        output = _tool_text(await server.call("report", server.issuer.token(email="ada@example.com")))
     assert output == "()"
 
 
@@ -69,7 +69,7 @@ async def test_two_tokens_that_differ_in_a_claim_only_are_two_callers(tmp_path: 
     path = access_file(tmp_path, claims=["department"])
     async with running(access_file=path) as server:
         output = [
-            _tool_text(await server.call("tell", server.issuer.token(department=name))) for name in ("a", "b", "a")
+            _tool_text(await server.call("report", server.issuer.token(department=name))) for name in ("a", "b", "a")
         ]
     assert output == ["(('department', 'a'),)", "(('department', 'b'),)", "(('department', 'a'),)"]
 

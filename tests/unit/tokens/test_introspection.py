@@ -169,7 +169,7 @@ def unsigned(issuer: Issuer) -> str:
     return jwt.encode(issuer.claims(), "", algorithm="none")
 
 
-JUNK: list[tuple[Callable[[Issuer], str], TokenErrorReason]] = [
+INVALID_TOKENS: list[tuple[Callable[[Issuer], str], TokenErrorReason]] = [
     (lambda i: i.token(key=rsa_key("foreign")), TokenErrorReason.SIGNATURE),
     (lambda i: i.token(aud="http://other/mcp"), TokenErrorReason.AUDIENCE),
     (lambda i: i.token(exp=NOW - 60), TokenErrorReason.EXPIRED),
@@ -195,7 +195,7 @@ JUNK: list[tuple[Callable[[Issuer], str], TokenErrorReason]] = [
 
 
 @pytest.mark.requirement("introspection.precheck")
-@pytest.mark.parametrize(("token", "reason"), JUNK)
+@pytest.mark.parametrize(("token", "reason"), INVALID_TOKENS)
 async def test_invalid_tokens_are_not_introspected(token: Callable[[Issuer], str], reason: TokenErrorReason) -> None:
     issuer = always_active()
     async with provider(issuer, **GENERIC) as (idp, _):
@@ -412,7 +412,7 @@ async def test_a_provider_that_never_responds_times_out() -> None:
         introspection_verifier = verifier(nowhere, http, FakeClock().clock, timeout=0.0)
         with pytest.raises(ProviderUnavailable) as rejection:
             await introspection_verifier.verify(OPAQUE)
-    assert "no answer within 0 s" in rejection.value.detail
+    assert "no response within 0 s" in rejection.value.detail
 
 
 @pytest.mark.requirement("introspection.invalid_response")
@@ -532,16 +532,16 @@ async def test_a_flood_of_opaque_tokens_is_bounded_and_leaves_slots_for_signed_o
     issuer.paused = asyncio.Event()
     flood = BOUNDS.in_flight + BOUNDS.waiting + 50
     async with provider(issuer, **GENERIC) as (idp, _):
-        junk = [asyncio.create_task(outcome(idp, f"junk-{i}")) for i in range(flood)]
+        unverified = [asyncio.create_task(outcome(idp, f"unknown-{i}")) for i in range(flood)]
         await settle()
         assert issuer.in_flight == BOUNDS.in_flight
-        assert [use.result() for use in junk if use.done()] == ["unavailable"] * 50
+        assert [use.result() for use in unverified if use.done()] == ["unavailable"] * 50
         signed = asyncio.create_task(outcome(idp, issuer.token()))
         await settle()
         assert issuer.in_flight == BOUNDS.in_flight + 1
         issuer.paused.set()
         assert await signed == "accepted"
-        assert (await asyncio.gather(*junk)).count("accepted") == BOUNDS.in_flight + BOUNDS.waiting
+        assert (await asyncio.gather(*unverified)).count("accepted") == BOUNDS.in_flight + BOUNDS.waiting
         assert await outcome(idp, "later") == "accepted"  # every slot was released
     assert issuer.max_in_flight == BOUNDS.in_flight + 1
 
@@ -561,7 +561,7 @@ async def test_signed_tokens_are_bounded_too() -> None:
         assert (await asyncio.gather(*uses)).count("unavailable") == 1
 
 
-JUNK_CONNECTIONS = 130
+FLOOD_CONNECTIONS = 130
 EACH = Settings().limits.introspections_per_address
 
 
@@ -570,7 +570,7 @@ def _known(issuer: Introspecting) -> None:
     issuer.message = lambda token: issuer.active(sub=token, active=token.startswith("good"))
 
 
-@pytest.mark.parametrize("addresses", [1, 2, 5, 10, JUNK_CONNECTIONS])
+@pytest.mark.parametrize("addresses", [1, 2, 5, 10, FLOOD_CONNECTIONS])
 async def test_invalid_tokens_of_others_do_not_displace_new_valid_tokens(addresses: int) -> None:
     issuer = Introspecting()
     _known(issuer)
@@ -578,7 +578,7 @@ async def test_invalid_tokens_of_others_do_not_displace_new_valid_tokens(address
     async with provider(issuer, **GENERIC) as (idp, _):
         invalid = [
             asyncio.create_task(outcome(idp, f"invalid-{i}", f"198.51.100.{i % addresses}"))
-            for i in range(JUNK_CONNECTIONS)
+            for i in range(FLOOD_CONNECTIONS)
         ]
         await settle()
         good = [asyncio.create_task(outcome(idp, f"good-{i}", "203.0.113.5")) for i in range(30)]
@@ -596,11 +596,11 @@ async def test_new_valid_tokens_wait_behind_invalid_tokens_of_their_address() ->
     _known(issuer)
     issuer.paused = asyncio.Event()
     async with provider(issuer, **GENERIC) as (idp, _):
-        tokens = [f"invalid-{i}" for i in range(JUNK_CONNECTIONS)] + [f"good-{i}" for i in range(30)]
+        tokens = [f"invalid-{i}" for i in range(FLOOD_CONNECTIONS)] + [f"good-{i}" for i in range(30)]
         uses = [asyncio.create_task(outcome(idp, token, "203.0.113.5")) for token in tokens]
         await settle()
         issuer.paused.set()
-        assert (await asyncio.gather(*uses))[JUNK_CONNECTIONS:] == ["accepted"] * 30
+        assert (await asyncio.gather(*uses))[FLOOD_CONNECTIONS:] == ["accepted"] * 30
 
 
 async def test_if_all_queues_are_full_the_longest_loses_a_call() -> None:
@@ -760,12 +760,12 @@ async def test_more_invalid_tokens_than_the_cache_holds_evict_no_active_result()
     async with issuer.http() as http:
         introspection_verifier = verifier(there, http, FakeClock().clock, cache_bytes=4 * 20 * TOKEN_BYTES)
         assert await outcome(introspection_verifier, OPAQUE) == "accepted"
-        assert {await outcome(introspection_verifier, f"junk-{i}") for i in range(100)} == {"inactive"}
+        assert {await outcome(introspection_verifier, f"unknown-{i}") for i in range(100)} == {"inactive"}
         assert len(issuer.received) == 101
         assert await outcome(introspection_verifier, OPAQUE) == "accepted"
-        assert await outcome(introspection_verifier, "junk-99") == "inactive"
+        assert await outcome(introspection_verifier, "unknown-99") == "inactive"
         assert len(issuer.received) == 101
-        assert await outcome(introspection_verifier, "junk-0") == "inactive"
+        assert await outcome(introspection_verifier, "unknown-0") == "inactive"
         assert len(issuer.received) == 102
 
 

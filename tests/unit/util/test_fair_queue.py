@@ -124,5 +124,5 @@ async def test_idle_requesters_are_forgotten() -> None:
     await settle()
     await calls.end(*(f"a{n}" for n in range(6)))
     await asyncio.gather(*tasks)
-    held = vars(calls._queue)  # noqa: SLF001 - what is left in memory
-    assert (held["_running"], held["_queues"], held["_queued"], held["_free"]) == ({}, {}, 0, 2)
+    state = vars(calls._queue)  # noqa: SLF001 - what is left in memory
+    assert (state["_running"], state["_queues"], state["_queued"], state["_free"]) == ({}, {}, 0, 2)

@@ -100,6 +100,6 @@ async def test_tokens_without_a_subject_share_the_sessions_of_their_client(chang
         statuses = [
             (await server.client.post("/mcp", json=PING, headers=session)).status_code for session in sessions[:4]
         ]
-        foreign = {**sessions[5], "mcp-session-id": sessions[6]["mcp-session-id"]}
-        assert (await server.client.post("/mcp", json=PING, headers=foreign)).status_code == 404
+        of_other_user = {**sessions[5], "mcp-session-id": sessions[6]["mcp-session-id"]}
+        assert (await server.client.post("/mcp", json=PING, headers=of_other_user)).status_code == 404
     assert statuses == [404, 404, 200, 200]

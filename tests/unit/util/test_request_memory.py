@@ -39,8 +39,8 @@ def user(subject: str | None, client: str = "c", issuer: str = "i") -> Principal
 class Holder:
     """A budget, and users who hold parts of it until the end."""
 
-    def __init__(self, total: int, kept: int = 0, wait_seconds: float = 10.0) -> None:
-        self.budget = RequestMemory(total * REQUEST_BYTES, kept * REQUEST_BYTES, wait_seconds)
+    def __init__(self, total: int, reserved: int = 0, wait_seconds: float = 10.0) -> None:
+        self.budget = RequestMemory(total * REQUEST_BYTES, reserved * REQUEST_BYTES, wait_seconds)
         self.stack = ExitStack()
 
     def request(self, of: Principal, size: int = 1) -> MemoryShare:
@@ -77,8 +77,8 @@ class Holder:
 def test_a_part_is_reserved_for_users_who_hold_little() -> None:
     holder = Holder(1000, 100)
     with holder.stack:
-        held = [holder.fill(user(str(number))) for number in range(20)]
-    assert held == [900] + [8] * 12 + [4] + [0] * 6
+        accepted = [holder.fill(user(str(number))) for number in range(20)]
+    assert accepted == [900] + [8] * 12 + [4] + [0] * 6
 
 
 async def test_the_user_who_holds_most_loses_the_newest_requests() -> None:

@@ -41,9 +41,9 @@ def _values(value: Any) -> int:
 def test_the_bound_is_never_below_the_number_of_values_and_near_it(value: Any, escaped: bool) -> None:  # noqa: FBT001
     document = json.dumps(value, ensure_ascii=escaped).encode()
     values = _values(value)
-    most = 2 * values + 1  # an empty array counts as two
-    assert strict_json.loads(document, max_values=most) == value
-    assert values <= strict_json.count_values(document, most) <= max(most, strict_json.count_values(document))
+    maximum = 2 * values + 1  # an empty array counts as two
+    assert strict_json.loads(document, max_values=maximum) == value
+    assert values <= strict_json.count_values(document, maximum) <= max(maximum, strict_json.count_values(document))
     if values > 1:
         with pytest.raises(TooManyValues):
             strict_json.loads(document, max_values=values // 2)
@@ -54,10 +54,10 @@ def test_the_bound_is_never_below_the_number_of_values_and_near_it(value: Any, e
 )
 def test_as_many_values_as_the_bound_pass_and_more_do_not(item: bytes) -> None:
     one = strict_json.count_values(b"[" + item + b"," + item + b"]") - strict_json.count_values(b"[" + item + b"]")
-    most = (MAX_VALUES - 2) // one
-    assert len(strict_json.loads(b"[" + b",".join([item] * most) + b"]"))
+    maximum = (MAX_VALUES - 2) // one
+    assert len(strict_json.loads(b"[" + b",".join([item] * maximum) + b"]"))
     with pytest.raises(TooManyValues, match="more than 50000 values"):
-        strict_json.loads(b"[" + b",".join([item] * (most + 2)) + b"]")
+        strict_json.loads(b"[" + b",".join([item] * (maximum + 2)) + b"]")
 
 
 @pytest.mark.parametrize(

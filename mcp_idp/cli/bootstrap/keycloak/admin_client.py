@@ -317,7 +317,7 @@ class AdminClient:
                 return send(path, data=data)
             return self.connection.raw_delete(path, data=data)
         except KeycloakConnectionError as error:
-            raise ProviderUnreachable(f"Keycloak at {self._settings.admin_base} stopped answering") from error
+            raise ProviderUnreachable(f"Keycloak at {self._settings.admin_base} stopped responding") from error
         except KeycloakAuthenticationError as error:
             raise auth_error(self._settings) from error
 

@@ -53,7 +53,7 @@ class Replica:
         self.limit = RequestLimit("user", quota, "slower", clock.clock.now, seconds=seconds)
         self.shared = SharedLimits(storage, [self.limit])
 
-    def admitted(self, times: int, key: Hashable = USER) -> int:
+    def count_accepted(self, times: int, key: Hashable = USER) -> int:
         count = 0
         for _ in range(times):
             try:
@@ -77,15 +77,15 @@ async def exchange(*all_of: Replica, rounds: int = 1) -> None:
 
 async def test_requests_of_one_replica_count_at_the_other_after_one_exchange() -> None:
     _, _, (one, other) = replicas()
-    assert one.admitted(30) == 30
+    assert one.count_accepted(30) == 30
     await exchange(one)
-    assert other.admitted(2) == 2
+    assert other.count_accepted(2) == 2
     await exchange(other)
-    assert other.admitted(50) == 8
+    assert other.count_accepted(50) == 8
     await exchange(other)
-    assert one.admitted(1) == 1  # it learns what others counted when it has something to tell
+    assert one.count_accepted(1) == 1  # it learns what others counted when it has something to tell
     await exchange(one)
-    assert one.admitted(50) == 0
+    assert one.count_accepted(50) == 0
 
 
 @pytest.mark.parametrize("number", [2, 3, 5])
@@ -93,43 +93,43 @@ async def test_several_replicas_admit_a_user_as_often_as_one(number: int) -> Non
     _, clock, all_of = replicas(number)
     total = 0
     for turn in range(100):
-        total += all_of[turn % number].admitted(1)
+        total += all_of[turn % number].count_accepted(1)
         await exchange(*all_of)
     assert 40 <= total < 40 + number
     clock.forward(10)  # the window before counts in part, on each of them
     clock.forward(5)
     for turn in range(100):
-        total += all_of[turn % number].admitted(1)
+        total += all_of[turn % number].count_accepted(1)
         await exchange(*all_of)
     assert 55 <= total <= 40 + 20 + 2 * number
 
 
 async def test_the_previous_window_counts_on_a_replica_that_did_not_see_it() -> None:
     _, clock, (one, other) = replicas()
-    assert one.admitted(40) == 40
+    assert one.count_accepted(40) == 40
     await exchange(one)
     clock.forward(10)
-    assert other.admitted(2) == 2
+    assert other.count_accepted(2) == 2
     await exchange(other)
-    assert other.admitted(50) == 0
+    assert other.count_accepted(50) == 0
 
 
 async def test_other_users_are_counted_separately() -> None:
     _, _, (one, other) = replicas()
-    assert one.admitted(40) == 40
+    assert one.count_accepted(40) == 40
     await exchange(one, other, rounds=3)
-    assert other.admitted(3, ("https://login.example.com", "bob", None)) == 3
-    assert other.admitted(3, "198.51.100.7") == 3
+    assert other.count_accepted(3, ("https://login.example.com", "bob", None)) == 3
+    assert other.count_accepted(3, "198.51.100.7") == 3
     await exchange(one, other, rounds=3)
-    assert other.admitted(50, "198.51.100.7") == 37
+    assert other.count_accepted(50, "198.51.100.7") == 37
 
 
 async def test_the_storage_has_neither_light_users_nor_names() -> None:
     storage, _, (one, _other) = replicas(quota=1000)
-    one.admitted(49)
+    one.count_accepted(49)
     await exchange(one)
     assert storage.keys == []
-    one.admitted(1)
+    one.count_accepted(1)
     await exchange(one)
     (key,) = storage.keys
     assert "ada" not in key
@@ -139,7 +139,7 @@ async def test_the_storage_has_neither_light_users_nor_names() -> None:
 async def test_a_flood_of_addresses_causes_a_bounded_number_of_storage_calls() -> None:
     storage, _, (one, _other) = replicas(quota=10)
     for n in range(5000):
-        one.admitted(1, f"address-{n}")
+        one.count_accepted(1, f"address-{n}")
     await exchange(one)
     assert len(storage.keys) == 200
 
@@ -148,20 +148,20 @@ async def test_while_the_storage_is_unavailable_each_replica_counts_by_itself() 
     storage, clock, (one, other) = replicas()
     with capture_logs() as lines:
         storage.away = True
-        assert one.admitted(50) == 40
+        assert one.count_accepted(50) == 40
         await exchange(one, other, rounds=5)
-        assert other.admitted(50) == 40
+        assert other.count_accepted(50) == 40
         await exchange(one, other, rounds=5)
         storage.away = False
         clock.forward(30)
         await exchange(one, other)
-        assert one.admitted(40) == 40
+        assert one.count_accepted(40) == 40
         await exchange(one)
-        assert other.admitted(2) == 2
+        assert other.count_accepted(2) == 2
         await exchange(other)
-        assert other.admitted(50) == 0
-    told = [line["event"] for line in lines]
-    assert sorted(told) == ["rate_limit_storage_available"] * 2 + ["rate_limit_storage_unavailable"] * 2
+        assert other.count_accepted(50) == 0
+    events = [line["event"] for line in lines]
+    assert sorted(events) == ["rate_limit_storage_available"] * 2 + ["rate_limit_storage_unavailable"] * 2
     assert "secret" not in repr(lines)
 
 

@@ -73,9 +73,9 @@ def test_a_mistake_is_one_line_that_says_what_to_change(
         ("access.yaml", "scopes:\n", "scopes: [\n", "at line "),
         ("access.yaml", "base_scope:", "base_scop:", "did you mean 'base_scope'?"),
         ("keycloak/realm.yaml", "realm:\n", "realm: [\n", "at line "),
-        ("keycloak/realm.yaml", "realm:\n", "realm: {}\nrealm:\n", "'realm' is there twice"),
-        ("keycloak/client-policies.yaml", "policies:\n", "policies: []\npolicies:\n", "'policies' is there twice"),
-        ("dex/dex.yaml", "storage:\n", "storage: {}\nstorage:\n", "'storage' is there twice"),
+        ("keycloak/realm.yaml", "realm:\n", "realm: {}\nrealm:\n", "'realm' occurs twice"),
+        ("keycloak/client-policies.yaml", "policies:\n", "policies: []\npolicies:\n", "'policies' occurs twice"),
+        ("dex/dex.yaml", "storage:\n", "storage: {}\nstorage:\n", "'storage' occurs twice"),
     ],
 )
 def test_an_empty_or_ambiguous_file_is_reported_with_its_line(

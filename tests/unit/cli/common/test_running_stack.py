@@ -29,7 +29,11 @@ KEYCLOAK = {
     "State": "running",
     "Publishers": [{"TargetPort": 9000, "PublishedPort": 0}, {"TargetPort": 8080, "PublishedPort": 8180}],
 }
-FRONT = {"Service": "front", "State": "running", "Publishers": [{"TargetPort": 5556, "PublishedPort": 5600}]}
+REGISTRATION_PROXY = {
+    "Service": "front",
+    "State": "running",
+    "Publishers": [{"TargetPort": 5556, "PublishedPort": 5600}],
+}
 HERE = RunningStack({"MCP_PORT": "3100", "KEYCLOAK_PORT": "8180"}, "running")
 
 
@@ -42,7 +46,7 @@ def reported(*containers: Any, lines: bool = True) -> RunningStack:
 @pytest.mark.parametrize("lines", [True, False])
 def test_published_ports_are_read_from_lines_and_from_an_array(*, lines: bool) -> None:
     assert reported(SERVER, KEYCLOAK, lines=lines) == HERE
-    assert dict(reported(FRONT, lines=lines).ports) == {"DEX_PORT": "5600"}
+    assert dict(reported(REGISTRATION_PROXY, lines=lines).ports) == {"DEX_PORT": "5600"}
 
 
 @pytest.mark.parametrize(
@@ -96,17 +100,17 @@ def test_the_environment_then_the_file_then_docker(
 
 
 def test_docker_is_queried_only_for_unknown_ports(tmp_path: Path) -> None:
-    asked: list[Mapping[str, str]] = []
+    queries: list[Mapping[str, str]] = []
 
     def find(variables: Mapping[str, str]) -> RunningStack:
-        asked.append(variables)
+        queries.append(variables)
         return HERE
 
     nowhere = tmp_path / ".env"
     assert stack_variables({}, nowhere, needs=[], find=find) == {}
     known = {"MCP_PORT": "1", "OAUTH_SERVER_URL": "https://b/"}
     assert stack_variables(known, nowhere, find=find) == known
-    assert asked == []
+    assert queries == []
     assert stack_variables({}, nowhere, needs=["server"], find=find) == {"MCP_PORT": "3100"}
     assert stack_environment(known, nowhere) == {**known, "MCP_PUBLIC_URL": "http://localhost:1/mcp"}
 

@@ -212,7 +212,7 @@ def test_a_fix_is_written_only_after_it_was_shown_and_confirmed(
     run: FixRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     steps: list[str] = []
-    shown: list[str] = []
+    outputs: list[str] = []
 
     def step(name: str) -> None:
         steps.append(name)
@@ -227,16 +227,16 @@ def test_a_fix_is_written_only_after_it_was_shown_and_confirmed(
     def apply(*_: object) -> None:
         step("apply")
 
-    def ask() -> bool:
-        shown.append(capsys.readouterr().err)
+    def confirm() -> bool:
+        outputs.append(capsys.readouterr().err)
         assert steps == ["plan"]
         return run.agreed
 
-    reason = fix({}, run.url, ask, fixer=Fixer(plan, apply))
+    reason = fix({}, run.url, confirm, fixer=Fixer(plan, apply))
     assert "".join(f"{name} " for name in steps) == run.ran
     assert bool(reason) == bool(run.message)
     assert run.message in reason
-    assert shown in ([], ["~ realm: set x\n"])
+    assert outputs in ([], ["~ realm: set x\n"])
 
 
 def test_a_misspelled_setting_is_named_before_the_plan(capsys: pytest.CaptureFixture[str]) -> None:

@@ -221,11 +221,11 @@ async def test_junk_in_place_of_json_is_an_empty_document(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "junk", [None, 7, "x", [], {}, [None], ["\x1b[31m"], "javascript:alert(1)", "http://[", {"a": []}]
+    "value", [None, 7, "x", [], {}, [None], ["\x1b[31m"], "javascript:alert(1)", "http://[", {"a": []}]
 )
 @pytest.mark.parametrize("member", ["resource", "authorization_servers", "scopes_supported"])
-async def test_no_metadata_of_a_server_breaks_the_doctor(member: str, junk: Any) -> None:
-    testbed = DoctorTestbed(proxies=[responding(DOCUMENT, 200, **{member: junk})])
+async def test_no_metadata_of_a_server_breaks_the_doctor(member: str, value: Any) -> None:
+    testbed = DoctorTestbed(proxies=[responding(DOCUMENT, 200, **{member: value})])
     await testbed.results()
 
 
@@ -238,10 +238,10 @@ async def test_no_redirect_of_a_server_breaks_the_doctor(location: str) -> None:
     assert (await testbed.findings())[0] == "redirected"
 
 
-@pytest.mark.parametrize("junk", [None, 7, "http://[", "\x1b", {}, "javascript:alert(1)"])
-async def test_no_registration_response_breaks_the_doctor(junk: Any) -> None:
+@pytest.mark.parametrize("value", [None, 7, "http://[", "\x1b", {}, "javascript:alert(1)"])
+async def test_no_registration_response_breaks_the_doctor(value: Any) -> None:
     testbed = DoctorTestbed(register=True)
-    response = {"registration_client_uri": junk, "registration_access_token": junk, "client_id": junk}
+    response = {"registration_client_uri": value, "registration_access_token": value, "client_id": value}
     testbed.provider.registers = lambda _: (201, response)
     assert set(await testbed.findings()) == {"registration_not_removed"}
 
@@ -250,12 +250,12 @@ PROVIDER_MEMBERS = ("issuer", "token_endpoint", "registration_endpoint", "jwks_u
 
 
 @pytest.mark.parametrize(
-    "junk", [7, "x", [], ["\x1b[31m"], "javascript:alert(1)", "http://[", "http://localhost:8080/\x1b"]
+    "value", [7, "x", [], ["\x1b[31m"], "javascript:alert(1)", "http://[", "http://localhost:8080/\x1b"]
 )
-async def test_no_metadata_of_a_provider_breaks_the_doctor(junk: Any) -> None:
+async def test_no_metadata_of_a_provider_breaks_the_doctor(value: Any) -> None:
     for member in PROVIDER_MEMBERS:
         testbed = DoctorTestbed(register=True)
-        testbed.provider.document[member] = junk
+        testbed.provider.document[member] = value
         await testbed.results()
 
 

@@ -59,9 +59,9 @@ def test_nothing_there_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[
 
 def test_an_unknown_host_name_is_exit_code_3(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["doctor", "http://no-such-host.invalid/mcp"]) == 3
-    told = capsys.readouterr().out
-    assert "ERROR  the server's URL does not respond" in told
-    assert "not checked, blocked by findings of 'reach'" in told
+    report = capsys.readouterr().out
+    assert "ERROR  the server's URL does not respond" in report
+    assert "not checked, blocked by findings of 'reach'" in report
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def settings() -> Settings:
     return load_settings({"ACCESS_FILE": str(CONFIG / "access.yaml")})
 
 
-def open_to_everybody() -> Starlette:
+def unprotected() -> Starlette:
     return Starlette(routes=[Route("/mcp", lambda _: PlainTextResponse("open"), methods=["POST"])])
 
 
@@ -43,7 +43,7 @@ class WithMethod:
     """An ASGI application as an object."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await open_to_everybody()(scope, receive, send)
+        await unprotected()(scope, receive, send)
 
 
 class FastMcpLike:
@@ -51,21 +51,21 @@ class FastMcpLike:
 
     def http_app(self, *, path: str) -> Starlette:
         assert path == "/mcp"
-        return open_to_everybody()
+        return unprotected()
 
 
 def with_option(settings: Settings, *, clock: object = None) -> Starlette:
     del settings, clock
-    return open_to_everybody()
+    return unprotected()
 
 
 KINDS: dict[str, Callable[[Settings], Any]] = {
-    "an ASGI application": lambda _: open_to_everybody(),
+    "an ASGI application": lambda _: unprotected(),
     "an object with __call__": lambda _: WithMethod(),
-    "a function that takes nothing": lambda _: open_to_everybody,
+    "a function that takes nothing": lambda _: unprotected,
     "a function that takes the settings": lambda _: with_option,
-    "what protect() returned": lambda settings: protect(open_to_everybody(), settings),
-    "a function that returns what protect() returned": lambda _: lambda own: protect(open_to_everybody(), own),
+    "what protect() returned": lambda settings: protect(unprotected(), settings),
+    "a function that returns what protect() returned": lambda _: lambda own: protect(unprotected(), own),
     "a server of the SDK": lambda _: MCPServer("x"),
     "a function that returns a server of the SDK": lambda _: lambda: MCPServer("x"),
     "a server of FastMCP": lambda _: FastMcpLike(),
@@ -82,7 +82,7 @@ async def test_nothing_is_served_without_a_token(kind: str, settings: Settings) 
 
 
 def test_what_is_behind_protect_already_is_served_as_it_is(settings: Settings) -> None:
-    app = protect(open_to_everybody(), settings)
+    app = protect(unprotected(), settings)
     assert protected(app, settings) is app
 
 
@@ -143,8 +143,8 @@ def test_what_cannot_be_served_is_exit_code_2(variables: dict[str, str], words: 
 @pytest.mark.parametrize("source", ["file", "variable", "option"])
 def test_the_port_is_that_of_the_public_url(source: str, tmp_path: Path) -> None:
     """The option comes before PORT, and both before the file's MCP_PORT."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = str(occupied.getsockname()[1])
         (tmp_path / ".env").write_text(f"MCP_PORT={port if source == 'file' else 1}\n", encoding="utf-8")
         variables = {"file": {}, "variable": {"PORT": port}, "option": {"PORT": "1"}}[source]
         words = ["--env-file", str(tmp_path / ".env"), *(["--port", port] if source == "option" else [])]

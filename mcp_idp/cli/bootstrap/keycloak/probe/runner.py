@@ -80,4 +80,4 @@ def probe(
                 if anonymous_client.response_pending
                 else ""
             )
-            raise ProviderUnreachable(f"Keycloak stopped answering during the probe{again}") from error
+            raise ProviderUnreachable(f"Keycloak stopped responding during the probe{again}") from error

@@ -99,9 +99,9 @@ def test_an_apis_own_client_is_not_touched(access: AccessPolicy) -> None:
 
 
 def test_an_upstream_that_keycloak_cannot_issue_tokens_for_is_rejected(tmp_path: Path) -> None:
-    bare = load_access(access_file(tmp_path, upstreams={"orders-api": {"name": "Orders"}}))
+    without_scopes = load_access(access_file(tmp_path, upstreams={"orders-api": {"name": "Orders"}}))
     with pytest.raises(ConfigError, match=r"upstreams\.orders-api\.scopes: name one"):
-        check_upstreams(bare)
+        check_upstreams(without_scopes)
     path = access_file(tmp_path, upstreams={RESOURCE: {"name": "Ourselves", "scopes": SCOPES}})
     with pytest.raises(ConfigError, match="is the resource itself"):
         KeycloakSettings.load(environment(ACCESS_FILE=str(path)))

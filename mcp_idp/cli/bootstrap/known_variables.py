@@ -15,11 +15,12 @@ from mcp_idp.cli.bootstrap.entra.settings import NAMES as ENTRA
 from mcp_idp.cli.bootstrap.keycloak.settings import NAMES as KEYCLOAK
 from mcp_idp.config.env import COMPOSE_ONLY_VARIABLES, EnvReader
 from mcp_idp.config.settings import NAMES as SERVER
+from mcp_idp.registrar.settings import NAMES as REGISTRAR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-KNOWN = frozenset({*SERVER, *COMPOSE_ONLY_VARIABLES, *KEYCLOAK, *DEX, *AUTH0, *ENTRA})
+KNOWN = frozenset({*SERVER, *COMPOSE_ONLY_VARIABLES, *KEYCLOAK, *DEX, *AUTH0, *ENTRA, *REGISTRAR})
 
 
 def find_typos(variables: Mapping[str, str]) -> Iterator[str]:

@@ -28,6 +28,8 @@ KEYCLOAK = {
     "Publishers": [{"TargetPort": 9000, "PublishedPort": 0}, {"TargetPort": 8080, "PublishedPort": 8180}],
 }
 FRONT = {"Service": "front", "State": "running", "Publishers": [{"TargetPort": 5556, "PublishedPort": 5600}]}
+KEYCLOAK_FRONT = {"Service": "front", "State": "running", "Publishers": [{"TargetPort": 8088, "PublishedPort": 8180}]}
+PRODUCTION_FRONT = {"Service": "front", "State": "running", "Publishers": [{"TargetPort": 8080, "PublishedPort": 80}]}
 HERE = RunningStack({"MCP_PORT": "3100", "KEYCLOAK_PORT": "8180"}, "running")
 
 
@@ -41,6 +43,8 @@ def reported(*containers: Any, lines: bool = True) -> RunningStack:
 def test_published_ports_are_read_from_lines_and_from_an_array(*, lines: bool) -> None:
     assert reported(SERVER, KEYCLOAK, lines=lines) == HERE
     assert dict(reported(FRONT, lines=lines).ports) == {"DEX_PORT": "5600"}
+    assert reported(SERVER, KEYCLOAK_FRONT, lines=lines) == HERE
+    assert dict(reported(PRODUCTION_FRONT, lines=lines).ports) == {}
 
 
 @pytest.mark.parametrize(

@@ -111,12 +111,15 @@ def default_scope_list_changes(access: AccessPolicy, resource: str, actual: Curr
 
 
 def has_other_resources(access: AccessPolicy, resource: str, actual: CurrentState) -> bool:
-    """Whether a client scope of the realm adds the audience of a resource that is neither ours nor an upstream's."""
+    """Whether a client scope of the realm adds the audience of a resource that is neither ours nor an upstream's.
+
+    Managed scopes that the access file no longer has do not count: the same apply removes them.
+    """
     known = {resource, *access.upstreams}
     configs = [
         mapper.get("config") or {}
         for name, found in actual.scopes.items()
-        if name not in access.roles_by_scope
+        if name not in access.roles_by_scope and not is_managed(found)
         for mapper in found.get("protocolMappers") or []
     ]
     named = {config.get(f"included.{kind}.audience") for config in configs for kind in ("custom", "client")}

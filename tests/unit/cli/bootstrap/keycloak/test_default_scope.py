@@ -12,6 +12,7 @@ from mcp_idp.cli.bootstrap.keycloak.compliance.warnings import unasked_audiences
 from mcp_idp.cli.bootstrap.keycloak.resources.client_scopes import default_scope_list_changes, has_other_resources
 from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER
 from tests.support.desired_state import CONFIG, RESOURCE, environment
 
 ACCESS = load_access(CONFIG / "access.yaml")
@@ -56,6 +57,7 @@ def test_a_realm_of_an_earlier_release_moves_the_base_scope_in_an_order_that_key
         (scope("crm:tools", "custom", ""), False),
         (scope("mcp:tools", "custom", "https://former.example/mcp"), False),
         (scope("mcp:admin", "custom", "https://former.example/mcp"), False),
+        ({**scope("former", "custom", "https://former.example/mcp"), "attributes": MANAGED_MARKER}, False),
         ({"id": "basic", "name": "basic", "protocolMappers": [{"config": {"claim.name": "sub"}}]}, False),
         ({"id": "empty", "name": "empty"}, False),
     ],

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     Parser = Callable[[EnvReader, str], Any]
 
-# The programs that read settings: the server, the compose files, the bootstrap (of one provider or of each), the login.
-Program = Literal["server", "compose", "bootstrap", "keycloak", "dex", "auth0", "entra", "login"]
+# The programs that read settings: the server, the compose files, the bootstrap (of one provider or of each), the
+# login, the registrar.
+Program = Literal["server", "compose", "bootstrap", "keycloak", "dex", "auth0", "entra", "login", "registrar"]
 _METADATA = "setting"
 _MAX_PORT = 65535
 

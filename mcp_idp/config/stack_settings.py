@@ -12,6 +12,8 @@ from mcp_idp.config.setting import (
     read_list,
     read_path,
     read_text,
+    read_url,
+    whole_number,
 )
 from mcp_idp.config.settings import Settings
 
@@ -67,6 +69,23 @@ _STACK = (
                 text=(
                     "The client of Keycloak's master realm that the bootstrap uses. Its secret is generated at the "
                     "first start."
+                ),
+            ),
+            Setting(
+                name="REGISTRAR_RATE_LIMIT",
+                parse=whole_number(0, 1_000_000),
+                default="60",
+                read_by=("compose", "registrar"),
+                text="How many clients one address may register per minute; 0 for no limit (docs/registrar.md).",
+            ),
+            Setting(
+                name="REGISTRAR_CLIENT_URI_HOSTS",
+                parse=read_list,
+                default="code.visualstudio.com github.com",
+                read_by=("compose", "registrar"),
+                text=(
+                    "Hosts that clients may name in client_uri, besides those of redirect URIs. Keep them equal to "
+                    "client_uri_hosts in realm.yaml."
                 ),
             ),
         ),
@@ -242,6 +261,7 @@ _INTERNAL = (
     Setting(name="DEX_FILES", parse=read_path, default=".dex", read_by=("dex",)),
     Setting(name="AUTH0_FILES", parse=read_path, default=".auth0", read_by=("auth0",)),
     Setting(name="FRONT_FILES", parse=read_path, default=".front", read_by=("entra",)),
+    Setting(name="REGISTRAR_UPSTREAM_URL", parse=read_url, read_by=("registrar",)),
     Setting(name="STACK_FILE", read_by=("bootstrap",)),
     Setting(name="CONNECT_TO", read_by=("bootstrap", "login")),
 )

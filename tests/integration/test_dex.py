@@ -92,6 +92,7 @@ DISGUISED = [
     r"/.well-known/openid-configuration/",
     r"/.well-known%2fopenid-configuration",
 ]
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +207,7 @@ def test_an_invalid_registration_is_rejected(dex: Dex, body: bytes) -> None:
         yield body
 
     for content in (body, in_chunks()):
-        got = httpx.post(f"{dex.issuer}/register", content=content)
+        got = httpx.post(f"{dex.issuer}/register", content=content, headers=JSON)
         assert (got.status_code, got.json()["error"]) == (400, "invalid_client_metadata")
         assert "server" not in got.headers
 
@@ -228,9 +229,33 @@ def test_text_of_a_registration_is_data(dex: Dex, name: str) -> None:
 
 def test_the_members_that_are_validated_are_those_that_are_returned(dex: Dex) -> None:
     good, evil = (f'"redirect_uris":["{uri}"]' for uri in (REDIRECT, "https://attacker.example/"))
-    got = httpx.post(f"{dex.issuer}/register", content=f'{{{evil},{good},"client_name":{{"a":1}}}}').json()
+    body = f'{{{evil},{good},"client_name":{{"a":1}}}}'
+    got = httpx.post(f"{dex.issuer}/register", content=body, headers=JSON).json()
     assert (got["redirect_uris"], got["client_name"]) == ([REDIRECT], "MCP client")
-    assert httpx.post(f"{dex.issuer}/register", content=f"{{{good},{evil}}}").status_code == 400
+    assert httpx.post(f"{dex.issuer}/register", content=f"{{{good},{evil}}}", headers=JSON).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("application/json", 201),
+        ("Application/JSON; charset=utf-8", 201),
+        ('application/json;charset="UTF-8"', 201),
+        ("text/plain", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("multipart/form-data; boundary=x", 415),
+        ("text/plain; x=application/json", 415),
+        ("application/json, text/plain", 415),
+        ("application/json; charset=utf-16", 415),
+        ("", 415),
+        (None, 415),
+    ],
+)
+def test_a_registration_of_a_type_that_any_page_can_send_is_rejected(dex: Dex, kind: str | None, status: int) -> None:
+    headers = {} if kind is None else {"Content-Type": kind}
+    got = httpx.post(f"{dex.issuer}/register", content=json.dumps({"redirect_uris": [REDIRECT]}), headers=headers)
+    assert got.status_code == status
+    assert status == 201 or got.json()["error"] == "invalid_client_metadata"
 
 
 @pytest.mark.requirement("dex.metadata")

@@ -50,7 +50,7 @@ class Fake:
     verifier: str = ""
     management: dict[str, str] = field(default_factory=dict)  # RFC 7592 members of the registration response
     removals: list[tuple[str, str]] = field(default_factory=list)  # path and Authorization of each DELETE
-    error: dict[str, str] = field(default_factory=lambda: {"error": "invalid_token"})
+    error: dict[str, Any] = field(default_factory=lambda: {"error": "invalid_token"})
 
     @property
     def resource(self) -> str:

@@ -26,6 +26,7 @@ LIBRARY = (
     ("auth",),
     ("mcp_protocol", "adapters"),
     ("application",),
+    ("registrar",),
     ("server",),
     ("cli",),
     ("testing",),
@@ -202,7 +203,7 @@ def test_the_environment_is_read_where_a_process_starts_only() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
     }
-    assert readers == {"mcp_idp.server"}
+    assert readers == {"mcp_idp.server", "mcp_idp.registrar.__main__"}
 
 
 def test_no_module_is_too_long() -> None:

@@ -21,7 +21,12 @@ _FILES = ("docker-compose.yml", "docker-compose.yaml", "compose.yml", "compose.y
 _SECONDS = 10
 _MAX_OUTPUT = 1024 * 1024
 # Service and port inside its container, to the variable of the published port.
-_PORTS = {("mcp-server", 3000): "MCP_PORT", ("keycloak", 8080): "KEYCLOAK_PORT", ("front", 5556): "DEX_PORT"}
+_PORTS = {
+    ("mcp-server", 3000): "MCP_PORT",
+    ("front", 8088): "KEYCLOAK_PORT",
+    ("keycloak", 8080): "KEYCLOAK_PORT",  # a stack of an earlier release, or of `mcp-idp init`
+    ("front", 5556): "DEX_PORT",
+}
 _SERVER = "mcp-server"
 _NAMED_BY = {
     "server": ("MCP_PUBLIC_URL", "MCP_PORT"),

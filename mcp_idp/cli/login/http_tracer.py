@@ -207,6 +207,9 @@ class HttpTracer:
         if response.status_code not in {401, 403} or "authorization" not in response.request.headers:
             return
         challenge = response.headers.get("www-authenticate", "")
+        if isinstance(error := body.get("error"), dict):  # a JSON-RPC error: docs/decisions/rejections-as-json-rpc.md
+            data = error.get("data")
+            body = {**(data if isinstance(data, dict) else {}), "error_description": error.get("message")}
         description = self.redact_remote_text(str(body.get("error_description") or body.get("error") or ""))
         self.rejection = RejectedRequest(
             response.status_code, challenge, description, str(body.get("correlation_id") or "")

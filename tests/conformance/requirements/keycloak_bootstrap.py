@@ -31,6 +31,11 @@ REQUIREMENTS = (
         "Known MCP clients can register with the requests they really send.",
     ),
     Requirement(
+        "bootstrap.default_scope",
+        "RFC 6749 section 3.3",
+        "While the realm has one resource, a login without scope gets the base scope, with consent, for a role.",
+    ),
+    Requirement(
         "bootstrap.redirect_uris",
         "RFC 8252 section 7.3",
         "Only loopback redirect URIs and those of the listed vendors are registered.",

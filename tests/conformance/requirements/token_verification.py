@@ -57,7 +57,7 @@ REQUIREMENTS = (
     ),
     Requirement(
         "jwt.no_audience",
-        "HTTP contract, docs/flows.md; docs/decisions/a-token-without-audience.md",
+        "HTTP contract, docs/flows.md; HTTP contract, docs/decisions/a-token-without-audience.md",
         "A token that is valid but for having no `aud` at all gets 403 without a challenge; any wrong `aud` gets 401.",
     ),
     Requirement(

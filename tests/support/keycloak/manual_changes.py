@@ -170,7 +170,7 @@ def _new_clients_get(admin: AdminClient) -> None:
 
 
 def _new_clients_lack(admin: AdminClient) -> None:
-    admin.write("DELETE", ("default-optional-client-scopes", _scope("mcp:tools")(admin)["id"]))
+    admin.write("DELETE", ("default-optional-client-scopes", _scope("mcp:notes.read")(admin)["id"]))
 
 
 def _client_policy_off(admin: AdminClient) -> None:

@@ -137,7 +137,7 @@ def plan(desired: DesiredState, actual: CurrentState) -> list[Change]:
         *scope_changes(access, desired.resource, actual),
         *advertising_changes(access, actual),
         *policy_changes(policies, actual),
-        *default_scope_list_changes(access, actual),
+        *default_scope_list_changes(access, desired.resource, actual),
         *client_changes(access, desired.resource, desired.credentials, actual),
         *service_client_changes(access, desired.service_clients, actual),
         *group_changes(access, actual),

@@ -34,6 +34,8 @@ REGISTRATION_PROXY = {
     "State": "running",
     "Publishers": [{"TargetPort": 5556, "PublishedPort": 5600}],
 }
+KEYCLOAK_PROXY = {"Service": "front", "State": "running", "Publishers": [{"TargetPort": 8088, "PublishedPort": 8180}]}
+PRODUCTION_PROXY = {"Service": "front", "State": "running", "Publishers": [{"TargetPort": 8080, "PublishedPort": 80}]}
 HERE = RunningStack({"MCP_PORT": "3100", "KEYCLOAK_PORT": "8180"}, "running")
 
 
@@ -47,6 +49,8 @@ def reported(*containers: Any, lines: bool = True) -> RunningStack:
 def test_published_ports_are_read_from_lines_and_from_an_array(*, lines: bool) -> None:
     assert reported(SERVER, KEYCLOAK, lines=lines) == HERE
     assert dict(reported(REGISTRATION_PROXY, lines=lines).ports) == {"DEX_PORT": "5600"}
+    assert reported(SERVER, KEYCLOAK_PROXY, lines=lines) == HERE
+    assert dict(reported(PRODUCTION_PROXY, lines=lines).ports) == {}
 
 
 @pytest.mark.parametrize(

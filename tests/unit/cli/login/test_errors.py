@@ -51,6 +51,18 @@ def test_a_token_without_audience_ends_with_6_and_the_missing_role(
     assert f"an administrator of the provider ({fake.url})" in error
 
 
+def test_a_rejection_that_is_a_json_rpc_error_is_shown_in_its_own_words(
+    fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.accepts_token = False
+    error = {"code": -32003, "message": "your account has no role", "data": {"correlation_id": "c0ffee"}}
+    fake.error = {"jsonrpc": "2.0", "id": None, "error": error}
+    assert log_in(fake) == 6
+    printed = capsys.readouterr().err
+    assert "the server's reason: your account has no role\n" in printed
+    assert "c0ffee" in printed
+
+
 def test_a_rejected_token_is_not_fetched_a_second_time(fake: Fake) -> None:
     fake.accepts_token = False
     assert log_in(fake) == 6

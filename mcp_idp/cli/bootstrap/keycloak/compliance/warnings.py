@@ -21,6 +21,7 @@ from mcp_idp.cli.bootstrap.keycloak.realm_verification import (
     verify_cimd_announced,
 )
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import ANNOUNCED
+from mcp_idp.cli.bootstrap.keycloak.resources.clients import managed_client_ids
 from mcp_idp.cli.bootstrap.keycloak.resources.groups import unmanaged_roles
 from mcp_idp.cli.bootstrap.keycloak.resources.roles import unmanaged_composites
 from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import CLIENT_CREDENTIALS, find_unmanaged_service_clients
@@ -89,6 +90,7 @@ def warnings_of(
     if actual.service_client_roles is None:
         yield "this account may not read the roles of machine clients: give it the role view-users"
     yield from _unmanaged_service_clients(settings, clients, actual)
+    yield from unasked_audiences(settings, clients)
     yield from unmanaged_composites(settings.access, actual)
     yield from _unmanaged_groups(settings, session, actual)
     if allows_pairwise_subjects(session):
@@ -125,6 +127,27 @@ def _unmanaged_service_clients(
             f"{len(names)} clients outside machine_clients may get tokens without a user ({join_first(names)}): "
             "disable "
             "their service accounts, or name them in the access file; without our roles their tokens are not valid here"
+        )
+
+
+def unasked_audiences(settings: KeycloakSettings, clients: list[Object]) -> Iterator[str]:
+    """Warns of unmanaged clients whose every login carries our audience without a consent page.
+
+    The base scope is a default scope of new clients, also of those that an administrator makes. Registered clients
+    require consent (registration policy "Consent Required").
+    """
+    managed = managed_client_ids(settings.access, settings.public_url)
+    names = sorted(
+        str(client["clientId"])
+        for client in clients
+        if settings.access.base_scope in (client.get("defaultClientScopes") or [])
+        and not client.get("consentRequired")
+        and client["clientId"] not in managed
+    )
+    if names:
+        yield (
+            f"logins at {len(names)} clients get the scope {settings.access.base_scope} and our audience unasked and "
+            f"without consent ({join_first(names)}): make the scope optional there, or require consent"
         )
 
 

@@ -1,5 +1,8 @@
 """Client scopes: each adds the audience to tokens, is bound to its roles and is optional for clients.
 
+The base scope is a default scope of new clients while the realm has one resource, so that a login that asks for no
+scope gets a token for it (docs/registrar.md). Keycloak gives defaults only to clients that register without `scope`.
+
 Because of the binding, an account without such a role gets neither scope nor audience, whichever client it uses, one
 that registered itself included: Keycloak 26.7.5 gives a user or service account that has none of the bound roles a
 token with neither. The binding is therefore written before any client can get the scope.
@@ -86,17 +89,41 @@ def advertising_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[
             yield Change(f"scope {name}", "do not advertise", "PUT", path, body, fields=fields)
 
 
-def default_scope_list_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
+def default_scope_list_changes(access: AccessPolicy, resource: str, actual: CurrentState) -> Iterator[Change]:
     """Yields the changes to the realm's scope lists for new clients.
 
-    New clients get `basic` as the only default scope, and as optional scopes those of `optional_scopes`.
+    New clients get `basic` and, while the realm has one resource, the base scope as default scopes; the others of
+    `optional_scopes` as optional scopes.
+
+    Args:
+        access: the access file.
+        resource: the audience of the access file's own scopes.
+        actual: the current state.
     """
-    optional = frozenset(optional_scopes(access))
+    base = frozenset() if has_other_resources(access, resource, actual) else frozenset({access.base_scope})
+    default = _DEFAULT | base
+    optional = frozenset(optional_scopes(access)) - base
     # A scope cannot be in both lists, so remove first.
-    yield from _remove_from("default", actual.default_scopes - _DEFAULT)
+    yield from _remove_from("default", actual.default_scopes - default)
     yield from _remove_from("optional", actual.optional_scopes - optional)
-    yield from _add_to("default", _DEFAULT - actual.default_scopes)
+    yield from _add_to("default", default - actual.default_scopes)
     yield from _add_to("optional", optional - actual.optional_scopes)
+
+
+def has_other_resources(access: AccessPolicy, resource: str, actual: CurrentState) -> bool:
+    """Whether a client scope of the realm adds the audience of a resource that is neither ours nor an upstream's.
+
+    Managed scopes that the access file no longer has do not count: the same apply removes them.
+    """
+    known = {resource, *access.upstreams}
+    configs = [
+        mapper.get("config") or {}
+        for name, found in actual.scopes.items()
+        if name not in access.roles_by_scope and not is_managed(found)
+        for mapper in found.get("protocolMappers") or []
+    ]
+    named = {config.get(f"included.{kind}.audience") for config in configs for kind in ("custom", "client")}
+    return bool(named - known - {None, ""})
 
 
 def _scope(name: str, description: str, *, advertised: str = "true") -> Json:

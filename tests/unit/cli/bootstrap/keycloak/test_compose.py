@@ -17,7 +17,7 @@ from mcp_idp.config.stack_settings import KNOWN_NAMES
 
 ROOT = Path(__file__).parents[5]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-SERVICES = ("secrets", "bootstrap", "mcp-server", "login")
+SERVICES = ("secrets", "bootstrap", "mcp-server", "login", "front", "registrar")
 
 
 @pytest.fixture
@@ -31,6 +31,14 @@ def test_everything_published_is_on_this_machine_only(services: dict[str, dict[s
     assert len(ports) == 2
     assert all(port.startswith("127.0.0.1:") for port in ports)
     assert not any(port.endswith(":9000") for port in ports)
+
+
+def test_keycloak_is_reached_from_outside_through_its_front_only(services: dict[str, dict[str, Any]]) -> None:
+    assert [name for name, service in services.items() if service.get("ports")] == ["front", "mcp-server"]
+    assert services["keycloak"]["environment"]["KC_PROXY_HEADERS"] == "xforwarded"
+    caddyfile = (ROOT / "idp-config" / "keycloak" / "local.Caddyfile").read_text(encoding="utf-8")
+    for header in ("Forwarded", "X-Forwarded-Port", "X-Forwarded-Prefix"):
+        assert f"header_up -{header}\n" in caddyfile
 
 
 def test_no_service_has_a_right_it_does_not_need(services: dict[str, dict[str, Any]]) -> None:

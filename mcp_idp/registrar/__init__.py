@@ -1,0 +1,1 @@
+"""The registrar: normalizes dynamic client registrations (RFC 7591) before the provider judges them."""

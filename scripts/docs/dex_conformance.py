@@ -67,6 +67,7 @@ LIMITS = {
 _SERVER_ONLY = "the provider is not involved"
 _DOCUMENT = "the document is a file of the registration proxy, which forwards Dex's keys"
 NOT_APPLICABLE = {
+    "jwt.no_audience": "Dex issues no token without `aud`: it is the client's id.",
     **dict.fromkeys(
         (
             "transport_security.preflight",

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mcp_idp.access.policy import AccessPolicy, load_access
+from mcp_idp.access.policy import AccessFileError, AccessPolicy, load_access
 from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.settings import Settings
-from mcp_idp.errors import ScopeResolutionError
+from mcp_idp.errors import NotListed, ScopeResolutionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,9 +89,75 @@ def test_a_reference_to_no_text_refers_to_nothing(requirements: ScopeRequirement
     assert requirements.for_message({"method": "completion/complete", "params": {"ref": ref}}) == ("mcp:tools",)
 
 
+def _completion(**reference: str) -> dict[str, Any]:
+    return {"method": "completion/complete", "params": {"ref": reference}}
+
+
+@pytest.mark.requirement("scopes.every_primitive")
+@pytest.mark.parametrize(
+    ("message", "scopes"),
+    [
+        ({"method": "tools/call", "params": {"name": "other"}}, {"mcp:admin"}),
+        ({"method": "tools/call", "params": {"name": "listed"}}, set()),
+        ({"method": "prompts/get", "params": {"name": "other"}}, {"mcp:notes.read"}),
+        ({"method": "prompts/get", "params": {"name": "listed"}}, set()),
+        (_read("notes://other"), {"mcp:notes.write"}),
+        (_read("notes://listed"), set()),
+        ({"method": "resources/subscribe", "params": {"uri": "notes://other"}}, {"mcp:notes.write"}),
+        ({"method": "their/method"}, {"mcp:admin"}),
+        ({"method": "their/listed"}, set()),
+        (_completion(name="other"), {"mcp:notes.read"}),
+        (_completion(uri="notes://other"), {"mcp:notes.write"}),
+        (_completion(name="other", uri="notes://other"), {"mcp:notes.read", "mcp:notes.write"}),
+        (_completion(name="listed", uri="notes://other"), {"mcp:notes.write"}),
+    ],
+    ids=str,
+)
+def test_the_asterisk_stands_for_all_names_that_are_not_listed(
+    access: AccessPolicy, message: dict[str, Any], scopes: set[str]
+) -> None:
+    blocks = {
+        "tools": {"*": ("mcp:admin",), "listed": ()},
+        "prompts": {"*": ("mcp:notes.read",), "listed": ()},
+        "resources": {"*": ("mcp:notes.write",), "notes://listed": ()},
+        "methods": {"*": ("mcp:admin",), "their/listed": ()},
+    }
+    requirements = ScopeRequirements(access.model_copy(update=blocks))
+    assert set(requirements.for_message(message)) == {"mcp:tools", *scopes}
+
+
+@pytest.mark.requirement("scopes.every_primitive")
+@pytest.mark.parametrize(
+    ("message", "block", "name"),
+    [
+        ({"method": "tools/call", "params": {"name": "other"}}, "tools", "other"),
+        ({"method": "tools/call", "params": {"name": ["listed"]}}, "tools", ["listed"]),
+        ({"method": "prompts/get", "params": {"name": "other"}}, "prompts", "other"),
+        (_read("notes://other"), "resources", "notes://other"),
+        ({"method": "their/method"}, "methods", "their/method"),
+        (_completion(name="other"), "prompts or resources", "other"),
+        (_completion(uri="notes://other"), "prompts or resources", "notes://other"),
+        (_completion(name="other", uri="notes://other"), "prompts or resources", "other"),
+    ],
+    ids=str,
+)
+def test_what_is_not_listed_is_rejected_with_its_block_and_its_name(
+    access: AccessPolicy, message: dict[str, Any], block: str, name: object
+) -> None:
+    requirements = ScopeRequirements(access.model_copy(update={"tools": {"listed": ()}}))
+    with pytest.raises(NotListed) as rejected:
+        requirements.for_message(message)
+    assert (rejected.value.block, rejected.value.name) == (block, name)
+
+
 def test_a_tool_of_the_access_file_is_unclaimed_until_it_is_added(access: AccessPolicy) -> None:
     requirements = ScopeRequirements(
         access.model_copy(update={"tools": {"export": ("mcp:admin",), "import": ("mcp:admin",)}})
     )
     requirements.add_tool("export", None)
     assert requirements.unmatched == {("tools", "import")}
+
+
+def test_a_resource_that_is_no_uri_template_is_an_error_that_names_it(access: AccessPolicy) -> None:
+    with pytest.raises(AccessFileError, match=r"resources\.notes://\{: is not a URI template"):
+        ScopeRequirements(access.model_copy(update={"resources": {"notes://{": ()}}))

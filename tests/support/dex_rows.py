@@ -60,6 +60,7 @@ NOT_SENT = {
 """Why a stage's rows are not sent at Dex, by the stage's name."""
 
 _ACCEPTED: dict[str, Any] = {"status": 200, "challenge": None, "message": ""}
+_NO_AUDIENCE: dict[str, Any] = {"status": 403, "challenge": None, "message": TokenErrorReason.AUDIENCE.value}
 _NO_LOGIN_HELPS: dict[str, Any] = {"challenge": None, "message": "insufficient_role"}
 _UNTYPED = "Dex writes no such claim, so the server does not read it; for Dex's other tokens see below"
 _BY_GROUPS = "Dex has no custom scopes: the user's groups grant them, and the token's scope claim is ignored"
@@ -78,6 +79,8 @@ DIFFERENT_AT_DEX: dict[str, tuple[dict[str, Any], str]] = {
         _ACCEPTED,
         "Dex issues no token without a user, so its tokens do not mark one",
     ),
+    "no aud, a refresh token": (_NO_AUDIENCE, _UNTYPED),
+    "no aud, of a client without a user": (_NO_AUDIENCE, "Dex issues no token without a user"),
     "scope as an object with our scopes as keys": (_ACCEPTED, _BY_GROUPS),
     "a token of this resource without its scope": (_ACCEPTED, _BY_GROUPS),
     "no scope at all": (_ACCEPTED, _BY_GROUPS),

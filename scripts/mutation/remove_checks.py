@@ -237,6 +237,7 @@ class _Copies:
     def find_unnoticed(self, removals: Iterable[tuple[Removal, Sequence[str]]]) -> list[Removal]:
         """Runs the tests of each removal, given by their ids, and returns the removals for which none fails."""
         waiting, found, began = list(removals), [], time.monotonic()
+        tests_of = dict(waiting)
         total = len(waiting)
         while waiting or self._running:
             if waiting and self._free:
@@ -249,6 +250,7 @@ class _Copies:
             removal, is_noticed = self._finish()
             if not is_noticed:
                 found.append(removal)
+                print(f"  unnoticed by {len(tests_of[removal])} tests: {short_name(removal)}", flush=True)
             done = total - len(waiting) - len(self._running)
             if done % _PROGRESS_EVERY == 0 or done == total:
                 seconds = time.monotonic() - began

@@ -97,24 +97,24 @@ def _completion(**reference: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("message", "scopes"),
     [
-        ({"method": "tools/call", "params": {"name": "other"}}, {"mcp:admin"}),
-        ({"method": "tools/call", "params": {"name": "listed"}}, set()),
-        ({"method": "prompts/get", "params": {"name": "other"}}, {"mcp:notes.read"}),
-        ({"method": "prompts/get", "params": {"name": "listed"}}, set()),
-        (_read("notes://other"), {"mcp:notes.write"}),
-        (_read("notes://listed"), set()),
-        ({"method": "resources/subscribe", "params": {"uri": "notes://other"}}, {"mcp:notes.write"}),
-        ({"method": "their/method"}, {"mcp:admin"}),
-        ({"method": "their/listed"}, set()),
-        (_completion(name="other"), {"mcp:notes.read"}),
-        (_completion(uri="notes://other"), {"mcp:notes.write"}),
-        (_completion(name="other", uri="notes://other"), {"mcp:notes.read", "mcp:notes.write"}),
-        (_completion(name="listed", uri="notes://other"), {"mcp:notes.write"}),
+        ({"method": "tools/call", "params": {"name": "other"}}, ("mcp:admin",)),
+        ({"method": "tools/call", "params": {"name": "listed"}}, ()),
+        ({"method": "prompts/get", "params": {"name": "other"}}, ("mcp:notes.read",)),
+        ({"method": "prompts/get", "params": {"name": "listed"}}, ()),
+        (_read("notes://other"), ("mcp:notes.write",)),
+        (_read("notes://listed"), ()),
+        ({"method": "resources/subscribe", "params": {"uri": "notes://other"}}, ("mcp:notes.write",)),
+        ({"method": "their/method"}, ("mcp:admin",)),
+        ({"method": "their/listed"}, ()),
+        (_completion(name="other"), ("mcp:notes.read",)),
+        (_completion(uri="notes://other"), ("mcp:notes.write",)),
+        (_completion(name="other", uri="notes://other"), ("mcp:notes.read", "mcp:notes.write")),
+        (_completion(name="listed", uri="notes://other"), ("mcp:notes.write",)),
     ],
     ids=str,
 )
 def test_the_asterisk_stands_for_all_names_that_are_not_listed(
-    access: AccessPolicy, message: dict[str, Any], scopes: set[str]
+    access: AccessPolicy, message: dict[str, Any], scopes: tuple[str, ...]
 ) -> None:
     blocks = {
         "tools": {"*": ("mcp:admin",), "listed": ()},

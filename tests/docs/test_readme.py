@@ -38,6 +38,7 @@ def test_a_shell_block_works_as_it_stands(block: str, stack: Stack) -> None:
     # The same commands with the test stack's ports.
     command = block.replace("localhost:3000", f"localhost:{stack.mcp_port}")
     variables = {
+        **stack.variables,
         "COMPOSE_PROJECT_NAME": stack.project,
         "MCP_PORT": str(stack.mcp_port),
         "KEYCLOAK_PORT": str(stack.keycloak_port),

@@ -120,6 +120,9 @@ def test_its_keycloak_is_that_of_the_stack(place: Path, init: Callable[..., dict
     ]
     own, stack = (service["keycloak"] for service in services)
     stack["environment"].pop("KC_FEATURES")  # which the stack lets one set; `init` leaves it out
+    # The stack has a proxy in front of Keycloak, which `init` leaves out too.
+    assert stack["environment"].pop("KC_PROXY_HEADERS") == "xforwarded"
+    assert own.pop("ports") == ["127.0.0.1:${KEYCLOAK_PORT:-8080}:8080"]
     lines = stack["entrypoint"][2].splitlines(keepends=True)
     stack["entrypoint"][2] = "".join(line for line in lines if "KC_FEATURES" not in line)
     assert own["healthcheck"].pop("retries") >= stack["healthcheck"].pop("retries")

@@ -106,7 +106,7 @@ def setting(  # noqa: PLR0913 - the members of `Setting`
         example: A value for the documentation.
         file_example: The path of a file with the value.
         default_from: The field above whose value applies if this variable is unset.
-        also_read_by: The programs that read it besides the server.
+        also_read_by: The programs that read it in addition to the server.
         in_repr: Whether `repr` shows the value; False for secrets.
     """
     declared = Setting(

@@ -84,8 +84,8 @@ _STACK = (
                 default="code.visualstudio.com github.com",
                 read_by=("compose", "registrar"),
                 text=(
-                    "Hosts that clients may name in client_uri, besides those of redirect URIs. Keep them equal to "
-                    "client_uri_hosts in realm.yaml."
+                    "Hosts that clients may name in client_uri, in addition to those of redirect URIs. Keep them equal "
+                    "to client_uri_hosts in realm.yaml."
                 ),
             ),
         ),

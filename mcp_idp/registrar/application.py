@@ -16,10 +16,11 @@ from mcp_idp.access.registration_profiles import PROFILES
 from mcp_idp.auth.rate_limiting.client_address import address_key
 from mcp_idp.auth.rate_limiting.limits import RequestLimit
 from mcp_idp.errors import RateLimited
+from mcp_idp.http.body import ClientDisconnect
 from mcp_idp.http.responses import NOT_FOUND, Response
-from mcp_idp.registrar.errors import RegistrationClosed, RegistrationRefused
+from mcp_idp.registrar.errors import RegistrationClosed, RegistrationRejected
 from mcp_idp.registrar.normalization import Limits, dropped_members, normalize
-from mcp_idp.registrar.request import ClientDisconnect, check_headers, read_document, values
+from mcp_idp.registrar.request import check_headers, read_document, values
 from mcp_idp.registrar.upstream import ProviderFailed
 from mcp_idp.util.repeated_events import RepeatedEvents
 
@@ -48,7 +49,7 @@ class Registrar:
     Args:
         upstream: the provider's endpoint.
         registration: the block `registration` of the access file.
-        home_hosts: hosts that `client_uri` may have, besides those of the redirect URIs.
+        home_hosts: hosts that `client_uri` may have, in addition to those of the redirect URIs.
         quota: registrations of one address in `LIMIT_SECONDS`; 0 for no limit.
         now: returns the time in seconds since the epoch.
     """
@@ -92,13 +93,13 @@ class Registrar:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             response = await self._register(scope, receive)
-        except RegistrationRefused as error:
-            self._report("registration_refused", error.code, detail=error.description)
+        except RegistrationRejected as error:
+            self._report("registration_rejected", error.code, detail=error.description)
             response = Response.json(
                 error.status, {"error": error.code, "error_description": error.description}, self._cors(scope)
             )
         except RateLimited as error:
-            self._report("registration_refused", error.code, address=address_key(scope))
+            self._report("registration_rejected", error.code, address=address_key(scope))
             document = {"error": error.code, "error_description": error.description}
             fields = ((b"retry-after", b"%d" % error.retry_after), *error.fields, *self._cors(scope))
             response = Response.json(error.status, document, fields)
@@ -115,7 +116,7 @@ class Registrar:
         """Returns the response to a registration.
 
         Raises:
-            RegistrationRefused, RateLimited, ProviderFailed: the client is not registered.
+            RegistrationRejected, RateLimited, ProviderFailed: the client is not registered.
             ClientDisconnect: nobody waits for the response.
         """
         headers = scope["headers"]

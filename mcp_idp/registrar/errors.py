@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 
-class RegistrationRefused(Exception):
+class RegistrationRejected(Exception):
     """The registration is refused.
 
     Args:
@@ -25,36 +25,36 @@ class RegistrationRefused(Exception):
         self.description = description
 
 
-class InvalidMetadata(RegistrationRefused):
+class InvalidMetadata(RegistrationRejected):
     """A member of the document, or the document itself, cannot be accepted."""
 
 
-class InvalidRedirectUri(RegistrationRefused):
+class InvalidRedirectUri(RegistrationRejected):
     """A redirect URI is not one that the registration profile allows."""
 
     code = "invalid_redirect_uri"
 
 
-class RegistrationClosed(RegistrationRefused):
+class RegistrationClosed(RegistrationRejected):
     """The registration profile lets nobody register, or nobody without an initial access token."""
 
     status = 403
     code = "access_denied"
 
 
-class UnsupportedBody(RegistrationRefused):
+class UnsupportedBody(RegistrationRejected):
     """The body is not JSON by its headers: other types can be sent by any web page without a preflight."""
 
     status = 415
 
 
-class LengthRequired(RegistrationRefused):
+class LengthRequired(RegistrationRejected):
     """The request does not declare the length of its body (RFC 9110 section 15.5.12)."""
 
     status = 411
 
 
-class DocumentTooLarge(RegistrationRefused):
+class DocumentTooLarge(RegistrationRejected):
     """The document is longer than a registration may be."""
 
     status = 413

@@ -55,7 +55,7 @@ class Limits:
 
         Args:
             registration: the block `registration` of the access file.
-            home_hosts: hosts of `client_uri` that are allowed besides those of the redirect URIs.
+            home_hosts: hosts of `client_uri` that are allowed in addition to those of the redirect URIs.
         """
         patterns = tuple(re.compile(pattern) for pattern in redirect_patterns(registration))
         return cls(patterns, frozenset({*redirect_hosts(registration), *home_hosts}))

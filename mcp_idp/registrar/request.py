@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from mcp_idp.http.body import ClientDisconnect
 from mcp_idp.registrar.errors import DocumentTooLarge, InvalidMetadata, LengthRequired, UnsupportedBody
 from mcp_idp.util import strict_json
 
@@ -17,10 +18,6 @@ MAX_DOCUMENT_BYTES = 64 * 1024
 MAX_VALUES = 2000  # names of members included
 _JSON_TYPE = re.compile(rb'application/json(?:\s*;\s*charset="?utf-8"?)?', re.IGNORECASE)
 _LENGTH = re.compile(rb"[0-9]{1,9}")
-
-
-class ClientDisconnect(Exception):
-    """The client disconnected before its request was complete."""
 
 
 def check_headers(headers: Fields) -> None:

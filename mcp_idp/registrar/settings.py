@@ -38,7 +38,7 @@ class RegistrarSettings:
     Attributes:
         upstream_url: the provider's registration endpoint, as reachable from here.
         rate_limit: registrations of one address in a minute; 0 for no limit.
-        home_hosts: hosts that `client_uri` may have, besides those of the redirect URIs.
+        home_hosts: hosts that `client_uri` may have, in addition to those of the redirect URIs.
         server: the settings of the HTTP server, the log and the access file.
     """
 

@@ -9,7 +9,7 @@ import pytest
 from mcp_idp.access.models import RegistrationPolicy
 from mcp_idp.access.registration_profiles import PROFILES
 from mcp_idp.cli.bootstrap.keycloak.templates import load_realm_file
-from mcp_idp.registrar.errors import InvalidMetadata, InvalidRedirectUri, RegistrationRefused
+from mcp_idp.registrar.errors import InvalidMetadata, InvalidRedirectUri, RegistrationRejected
 from mcp_idp.registrar.normalization import RULES, Limits, add_portless, dropped_members, normalize
 from mcp_idp.registrar.settings import HOME_HOSTS
 from tests.support.registrar import KEYCLOAK_FILES, OPEN
@@ -176,7 +176,7 @@ def test_a_vendor_s_redirect_is_allowed_where_the_profile_says_so(profile: Any) 
     if PROFILES[profile].vendors:
         assert normalize(document, Limits.of(policy, ())) == document
         return
-    with pytest.raises(RegistrationRefused):
+    with pytest.raises(RegistrationRejected):
         normalize(document, Limits.of(policy, ()))
 
 

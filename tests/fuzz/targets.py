@@ -90,7 +90,22 @@ async def _read_and_respond(_: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"ok"})
 
 
-class Connections:
+class Target:
+    """What inputs are tried on; `close` releases what it opened."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def seeds(self) -> Iterator[bytes]:
+        """Returns inputs to start from."""
+        raise NotImplementedError
+
+    def __call__(self, data: bytes) -> None:
+        """Tries one input; raises an exception if a guarantee is broken."""
+        raise NotImplementedError
+
+
+class Connections(Target):
     """The bytes of a connection: every response is well-formed, and none says that the server failed."""
 
     def __init__(self) -> None:
@@ -104,6 +119,9 @@ class Connections:
             data = attack.send(attack.stage.issuer())
             if isinstance(data, bytes) and len(data) <= MAX_INPUT_BYTES:
                 yield data
+
+    def close(self) -> None:
+        self._runner.close()
 
     def __call__(self, data: bytes) -> None:
         self._runner.run(self._exchange(data))
@@ -128,7 +146,7 @@ class Connections:
             assert not {status for status in statuses if status >= 500} - {501, 505}, statuses
 
 
-class Json:
+class Json(Target):
     """Documents: what the strict parser accepts has one meaning, which is that of the standard library."""
 
     def seeds(self) -> Iterator[bytes]:
@@ -158,14 +176,20 @@ def _count(value: Any) -> int:
     return 1 + sum(map(_count, value)) if isinstance(value, list) else 1
 
 
-class _Server:
-    """The demo server in this process."""
+class _ServerTarget(Target):
+    """The demo server in this process, to which each input is sent as a part of a request."""
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
         self._stage = on(UNLIMITED)
         self.issuer, self._send = self._runner.run(self._stage.__aenter__())
         self.token = self.issuer.token()
+
+    def close(self) -> None:
+        try:
+            self._runner.run(self._stage.__aexit__(None, None, None))
+        finally:
+            self._runner.close()
 
     def send(self, request: Request) -> AsgiResponse:
         """Returns the response; it is never 5xx, and its headers are well-formed."""
@@ -176,33 +200,27 @@ class _Server:
         return response
 
 
-class Tokens:
+class Tokens(_ServerTarget):
     """Authorization headers: none but a valid token gets 200."""
 
-    def __init__(self) -> None:
-        self._server = _Server()
-
     def seeds(self) -> Iterator[bytes]:
-        yield from (b"Bearer " + self._server.token.encode(), b"Basic YTpi", b"bearer  x", b"Bearer")
+        yield from (b"Bearer " + self.token.encode(), b"Basic YTpi", b"bearer  x", b"Bearer")
         for attack in TOKENS:
-            if attack.stage.name == UNLIMITED.name and isinstance(sent := attack.send(self._server.issuer), str):
+            if attack.stage.name == UNLIMITED.name and isinstance(sent := attack.send(self.issuer), str):
                 yield b"Bearer " + sent.encode()
 
     def __call__(self, data: bytes) -> None:
         value = data.translate(None, bytes([*range(9), *range(10, 32), 127])).strip(b" \t")
         usual = call(None)
-        response = self._server.send(usual.but(headers=(*usual.headers, (b"authorization", value))))
-        assert response.status in {400, 401, 403, 413, 429, 431} or self._server.token.encode() in value, response
+        response = self.send(usual.but(headers=(*usual.headers, (b"authorization", value))))
+        assert response.status in {400, 401, 403, 413, 429, 431} or self.token.encode() in value, response
 
 
-class Claims:
+class Claims(_ServerTarget):
     """Correctly signed tokens with any header and any claims, separated by a NUL byte."""
 
-    def __init__(self) -> None:
-        self._server = _Server()
-
     def seeds(self) -> Iterator[bytes]:
-        issuer = self._server.issuer
+        issuer = self.issuer
         header, claims = as_bytes(issuer.header), as_bytes(issuer.claims())
         yield header + b"\0" + claims
         for name in issuer.claims():
@@ -213,15 +231,12 @@ class Claims:
 
     def __call__(self, data: bytes) -> None:
         header, _, claims = data.partition(b"\0")
-        response = self._server.send(call(forge(header, claims, key=self._server.issuer.key)))
+        response = self.send(call(forge(header, claims, key=self.issuer.key)))
         assert response.status in {200, 401, 403, 429, 431}, response
 
 
-class Bodies:
+class Bodies(_ServerTarget):
     """Any body with a valid token, in both protocol revisions."""
-
-    def __init__(self) -> None:
-        self._server = _Server()
 
     def seeds(self) -> Iterator[bytes]:
         yield from (b"m" + body for body in (WHOAMI, LIST, INITIALIZE))
@@ -232,18 +247,15 @@ class Bodies:
                 yield b"m" + sent.body
 
     def __call__(self, data: bytes) -> None:
-        request = call(self._server.token, body=data[1:])
+        request = call(self.token, body=data[1:])
         if data[:1] != b"m":
             headers = [field for field in request.headers if not field[0].startswith(b"mcp-")]
             request = request.but(headers=(*headers, (b"mcp-protocol-version", LEGACY)))
-        self._server.send(request)
+        self.send(request)
 
 
-class Headers:
+class Headers(_ServerTarget):
     """Any header fields of a request, one in each line."""
-
-    def __init__(self) -> None:
-        self._server = _Server()
 
     def seeds(self) -> Iterator[bytes]:
         for attack in REQUESTS:
@@ -253,17 +265,17 @@ class Headers:
 
     def __call__(self, data: bytes) -> None:
         fields = []
-        for line in data.replace(b"@", self._server.token.encode()).split(b"\n")[:100]:
+        for line in data.replace(b"@", self.token.encode()).split(b"\n")[:100]:
             name, _, value = line.partition(b":")
             # The HTTP server accepts nothing else in names and values.
             if re.fullmatch(rb"[!#$%&'*+.^_`|~0-9a-z-]+", name):
                 value = value.translate(None, bytes([*range(9), *range(10, 32), 127])).strip(b" \t")
                 if name != b"mcp-session-id":
                     fields.append((name, value))
-        self._server.send(Request(tuple(fields)))
+        self.send(Request(tuple(fields)))
 
 
-class Texts:
+class Texts(Target):
     """Small parsers of remote text: they raise their own errors only, and output has no control characters."""
 
     def seeds(self) -> Iterator[bytes]:
@@ -281,7 +293,7 @@ class Texts:
             assert not _CONTROL.search(clean(text)), clean
 
 
-TARGETS: dict[str, Callable[[], Any]] = {
+TARGETS: dict[str, Callable[[], Target]] = {
     "connections": Connections,
     "json": Json,
     "tokens": Tokens,

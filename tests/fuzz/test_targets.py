@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from tests.fuzz.targets import TARGETS
@@ -9,8 +11,8 @@ from tests.fuzz.targets import TARGETS
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_every_seed_keeps_the_guarantees(name: str) -> None:
-    target = TARGETS[name]()
-    seeds = list(target.seeds())
-    assert len(seeds) >= 5
-    for seed in seeds:
-        target(seed)
+    with closing(TARGETS[name]()) as target:
+        seeds = list(target.seeds())
+        assert len(seeds) >= 5
+        for seed in seeds:
+            target(seed)

@@ -324,8 +324,8 @@ class Settings:
         "idp-config/access.yaml",
         also_read_by=("keycloak", "dex", "auth0", "entra"),
         text=(
-            "The access file: scopes, roles, clients and demo users. With compose it must be in idp-config; in "
-            "production the default is idp-config/access.production.yaml."
+            "The access file: scopes, roles, clients and demo users. Compose mounts it from anywhere on this "
+            "machine; in production the default is idp-config/access.production.yaml."
         ),
     )
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import time
 from contextlib import suppress
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import httpx
@@ -218,22 +220,31 @@ _OFF_LOOPBACK = {
         "docker-compose.entra.yml",
     ],
 )
-def test_every_service_with_access_files_gets_the_access_file_setting(engine: None, files: str) -> None:
-    stack = Stack(variables={**_OFF_LOOPBACK, "COMPOSE_FILE": files, "ACCESS_FILE": "idp-config/team.yaml"})
+def test_every_service_that_reads_the_access_file_gets_it_from_anywhere(
+    engine: None, files: str, tmp_path: Path
+) -> None:
+    access_file = tmp_path / "team.yaml"
+    stack = Stack(variables={**_OFF_LOOPBACK, "COMPOSE_FILE": files, "ACCESS_FILE": str(access_file)})
     services = json.loads(stack.compose("--profile", "tools", "config", "--format", "json").stdout)["services"]
     readers = {
-        name: service["environment"].get("ACCESS_FILE")
+        name: [volume["target"] for volume in service.get("volumes", []) if volume["source"] == str(access_file)]
         for name, service in services.items()
-        if any(volume["target"] == "/app/idp-config" for volume in service.get("volumes", []))
+        if "ACCESS_FILE" in service.get("environment", {})
     }
     assert {"bootstrap", "mcp-server"} <= set(readers)
-    assert set(readers.values()) == {"idp-config/team.yaml"}
+    for name, targets in readers.items():
+        named = PurePosixPath("/app", services[name]["environment"]["ACCESS_FILE"])
+        assert targets == [str(named)], name
+    folders = {name for name, service in services.items() if "/app/idp-config" in str(service.get("volumes"))}
+    assert folders <= set(readers)
 
 
-def test_another_access_file_counts_for_bootstrap_and_server(stack: Stack) -> None:
+def test_an_access_file_from_anywhere_counts_for_bootstrap_and_server(stack: Stack, tmp_path: Path) -> None:
     """access.production.yaml has another name for the resource, and no demo users."""
+    access_file = tmp_path / "team.yaml"
+    shutil.copyfile(REPOSITORY / "idp-config" / "access.production.yaml", access_file)
     try:
-        stack.compose("up", "--wait", "--no-build", ACCESS_FILE="idp-config/access.production.yaml")
+        stack.compose("up", "--wait", "--no-build", ACCESS_FILE=str(access_file))
         output = stack.compose("logs", "--no-log-prefix", "bootstrap").stdout
         document = httpx.get(stack.url.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")).json()
         assert document["resource_name"] == "MCP server"

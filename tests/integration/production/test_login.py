@@ -64,16 +64,16 @@ def test_apply_rejects_settings_that_are_safe_on_loopback_only_in_another_file_t
     content = yaml.safe_load((REPOSITORY / "idp-config" / "access.production.yaml").read_text(encoding="utf-8"))
     (tmp_path / "access.yaml").write_text(yaml.safe_dump({**content, **members}))
     (tmp_path / "access.yaml").chmod(0o644)
-    output = [f"--env={name}={value}" for name, value in {**variables, "ACCESS_FILE": "/run/access.yaml"}.items()]
-    mounted = f"--volume={tmp_path / 'access.yaml'}:/run/access.yaml:ro"
-    ended = production.compose("run", "--rm", "--no-deps", mounted, *output, "bootstrap", "apply", check=False)
+    words = ("run", "--rm", "--no-deps", *(f"--env={name}={value}" for name, value in variables.items()))
+    access_file = str(tmp_path / "access.yaml")
+    ended = production.compose(*words, "bootstrap", "apply", check=False, ACCESS_FILE=access_file)
     assert (ended.returncode, named in ended.stderr) == (2, True), ended.stderr
 
 
-@pytest.mark.parametrize("file", ["idp-config/access.yaml", "/run/idp/server/secret"])
+@pytest.mark.parametrize("file", ["idp-config/access.yaml", "/run/idp/server/secret"])  # the second is in the container
 def test_an_access_file_not_for_production_is_rejected_and_not_printed(production: Production, file: str) -> None:
-    words = ("run", "--rm", "--no-deps", "bootstrap", "apply")
-    ended = production.compose(*words, check=False, ACCESS_FILE=file)
+    words = ("run", "--rm", "--no-deps", f"--env=ACCESS_FILE={file}", "bootstrap", "apply")
+    ended = production.compose(*words, check=False)
     assert (ended.returncode, file in ended.stderr or "demo_users" in ended.stderr) == (2, True), ended.stderr
     output = ended.stdout + ended.stderr
     assert [secret for secret in production.secrets_of("bootstrap").values() if secret in output] == []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -32,24 +32,17 @@ _HOST = "clients.example"
 
 @pytest.fixture
 def documents(production: Production, tmp_path: Path) -> Iterator[Documents]:
-    """Serves client metadata documents on a host that Keycloak reaches and trusts, with an access file that names it.
-
-    An access file outside the repository needs Keycloak's files next to it, so both are mounted.
-    """
+    """Serves client metadata documents on a host that Keycloak trusts, with an access file that names it."""
     write_certificates(tmp_path, (_HOST,))
     content = yaml.safe_load((REPOSITORY / "idp-config" / "access.production.yaml").read_text(encoding="utf-8"))
     content["registration"] = {"profile": "cimd", "max_clients": 2000, "document_domains": [_HOST]}
     (tmp_path / "access.yaml").write_text(yaml.safe_dump(content))
-    (tmp_path / "keycloak").symlink_to("/app/idp-config/keycloak")
-    mounted = {"volumes": [f"{tmp_path}:/run/access:ro"]}
     trusting = {
-        "environment": {"KC_TRUSTSTORE_PATHS": "/run/access/ca.pem"},
+        "environment": {"KC_TRUSTSTORE_PATHS": "/run/documents/ca.pem"},
         "extra_hosts": [f"{_HOST}:host-gateway"],
-        **mounted,
+        "volumes": [f"{tmp_path}:/run/documents:ro"],
     }
-    services: dict[str, dict[str, Any]] = {"keycloak": trusting, "keycloak-2": trusting}
-    for name in ("bootstrap", "replace-admin", "check", "mcp-server", "mcp-server-2"):
-        services[name] = mounted
+    services = {"keycloak": trusting, "keycloak-2": trusting}
     (tmp_path / "documents.yml").write_text(json.dumps({"services": services}))
     before = dict(production.variables)
     production.variables["COMPOSE_FILE"] += os.pathsep + str(tmp_path / "documents.yml")
@@ -63,7 +56,7 @@ def documents(production: Production, tmp_path: Path) -> Iterator[Documents]:
 
 
 def test_a_new_image_takes_over_under_load_and_knows_client_id_documents(
-    production: Production, documents: Documents
+    production: Production, documents: Documents, tmp_path: Path
 ) -> None:
     client_id, tokens = production.tokens()
     old = production.service("keycloak")["Image"]
@@ -78,7 +71,7 @@ def test_a_new_image_takes_over_under_load_and_knows_client_id_documents(
     renewed = production.refreshed(client_id, tokens)
     assert renewed["status"] == 200, renewed
 
-    production.variables["ACCESS_FILE"] = "/run/access/access.yaml"
+    production.variables["ACCESS_FILE"] = str(tmp_path / "access.yaml")
     production.compose(*UP)
     metadata = production.request("GET", f"{ISSUER}/.well-known/openid-configuration").json()
     assert metadata["client_id_metadata_document_supported"] is True

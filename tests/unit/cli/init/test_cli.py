@@ -79,6 +79,10 @@ def test_every_file_it_writes_is_valid(words: str, place: Path, init: Callable[.
     assert ("keycloak" in compose["services"]) == ("--issuer" not in words)
     assert ("mcp-server" in compose["services"]) == ("--dockerfile" in words)
     assert len(report["next"]) == 3
+    for name in compose["services"].keys() & {"bootstrap", "mcp-server"}:
+        service = compose["services"][name]
+        assert compose["x-access-file"] in service["volumes"]
+        assert service["environment"]["ACCESS_FILE"] == "./${ACCESS_FILE:-idp-config/access.yaml}"
 
 
 @pytest.mark.parametrize("words", ["", f"--issuer {REALM}", "--port 3100 --keycloak-port 8180"])

@@ -45,7 +45,7 @@ def test_the_server_is_the_one_of_the_first_file_with_other_urls(services: dict[
 
 
 def test_dex_s_file_with_the_hashes_is_mounted_by_who_needs_it(services: dict[str, dict[str, Any]]) -> None:
-    readers = {name: v for name, s in services.items() for v in s.get("volumes", []) if v.startswith("dex-files")}
+    readers = {name: v for name, s in services.items() for v in s.get("volumes", []) if str(v).startswith("dex-files")}
     assert readers == {
         "files": "dex-files:/run/idp/dex",
         "dex": "dex-files:/run/idp/dex:ro",

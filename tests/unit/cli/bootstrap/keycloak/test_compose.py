@@ -114,8 +114,7 @@ def test_the_login_gets_the_addresses_that_the_stack_was_started_with(stack: str
     assert {name: bootstrap["environment"][name] for name in content["x-urls"]} == content["x-urls"]
     assert bootstrap["environment"]["STACK_FILE"] == f"{login['working_dir']}/.env"
     assert set(login["environment"]) == {"PYTHONPATH", "ACCESS_FILE", "MCP_PASSWORD"}
-    (volume,) = login["volumes"]
-    assert volume == "stack-addresses:/run/idp/stack:ro"
+    assert login["volumes"] == ["stack-addresses:/run/idp/stack:ro", content["x-access-file"]]
     writers = [name for name, service in services.items() if "stack-addresses:/run/idp/stack" in str(service)]
     assert writers == ["bootstrap", "login"]
 
@@ -130,5 +129,6 @@ def test_the_login_starts_and_recreates_no_other_service(file: str) -> None:
 def test_no_other_stack_has_a_login() -> None:
     assert {path.name for path in ROOT.glob("docker-compose*.yml") if "\n  login:\n" in path.read_text("utf-8")} == {
         "docker-compose.yml",
+        "docker-compose.production.yml",  # an overlay of the first
         "docker-compose.dex.yml",
     }

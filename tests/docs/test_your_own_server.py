@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from mcp_idp.cli.init.generated_files import InitOptions, protect_lines
@@ -119,6 +120,17 @@ def test_the_page_leads_to_a_tool_call_with_keycloak(framework: str, configured:
         )
     assert rejected.returncode == 7
     assert "mcp-writer" in rejected.stdout + rejected.stderr
+
+
+@pytest.mark.containers
+@pytest.mark.timeout(900)
+def test_registrations_go_through_the_registrar(configured: Place) -> None:
+    """Keycloak alone rejects this home page and never grants this client more than it registered with."""
+    issuer = f"http://localhost:{configured.keycloak_port}/realms/mcp"
+    document = {"redirect_uris": ["http://127.0.0.1:5/cb"], "client_uri": "https://opencode.ai", "scope": "mcp:tools"}
+    response = httpx.post(f"{issuer}/clients-registrations/openid-connect", json=document)
+    assert (response.status_code, response.json()["redirect_uris"]) == (201, document["redirect_uris"])
+    assert "mcp:write" in response.json()["scope"].split()
 
 
 def test_the_page_shows_the_lines_that_init_prints() -> None:

@@ -89,6 +89,8 @@ def new_files(options: InitOptions, wheel: bytes | None, module: PurePosixPath |
         templates["server.py"] = f"server_{options.framework}.py"
     files = {path: render(name, conditions, values).encode() for path, name in templates.items()}
     files["idp-config/access.schema.json"] = (bundled_config() / "access.schema.json").read_bytes()
+    if options.issuer is None:
+        files["keycloak.Caddyfile"] = (bundled_config() / "keycloak" / "local.Caddyfile").read_bytes()
     return files if wheel is None else {**files, WHEEL_FILE: wheel}
 
 

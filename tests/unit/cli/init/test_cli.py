@@ -66,6 +66,7 @@ def test_every_file_it_writes_is_valid(words: str, place: Path, init: Callable[.
     written = files_of(place)
     expected = ALWAYS | ({"server.py"} if "--existing" not in words else set())
     expected |= {"Dockerfile"} if "--dockerfile" in words else set()
+    expected |= {"keycloak.Caddyfile"} if "--issuer" not in words else set()
     assert {name for name in report["written"] if not name.startswith("wheels/")} == expected
     assert set(report["written"]) == written.keys()
     text = b"\n".join(content for name, content in written.items() if name.endswith((".yaml", ".yml", ".env")))
@@ -77,6 +78,8 @@ def test_every_file_it_writes_is_valid(words: str, place: Path, init: Callable[.
     assert bool(access.demo_users) == ("login.example.com" not in words)
     compose = yaml.safe_load(written["docker-compose.yml"])
     assert ("keycloak" in compose["services"]) == ("--issuer" not in words)
+    published = {name for name, service in compose["services"].items() if "ports" in service}
+    assert published - {"mcp-server"} == ({"front"} if "--issuer" not in words else set())
     assert ("mcp-server" in compose["services"]) == ("--dockerfile" in words)
     assert len(report["next"]) == 3
     for name in compose["services"].keys() & {"bootstrap", "mcp-server"}:
@@ -116,7 +119,7 @@ def test_the_new_server_is_behind_protect_and_its_tools_are_listed(
     assert tools == load_access(place / "idp-config" / "access.yaml").tools.keys()
 
 
-def test_its_keycloak_is_that_of_the_stack(place: Path, init: Callable[..., dict[str, Any]]) -> None:
+def test_its_keycloak_and_proxy_are_those_of_the_stack(place: Path, init: Callable[..., dict[str, Any]]) -> None:
     init()
     services = [
         yaml.safe_load((folder / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
@@ -124,12 +127,13 @@ def test_its_keycloak_is_that_of_the_stack(place: Path, init: Callable[..., dict
     ]
     own, stack = (service["keycloak"] for service in services)
     stack["environment"].pop("KC_FEATURES")  # which the stack lets one set; `init` leaves it out
-    # The stack has a proxy in front of Keycloak, which `init` leaves out too.
-    assert stack["environment"].pop("KC_PROXY_HEADERS") == "xforwarded"
-    assert own.pop("ports") == ["127.0.0.1:${KEYCLOAK_PORT:-8080}:8080"]
     lines = stack["entrypoint"][2].splitlines(keepends=True)
     stack["entrypoint"][2] = "".join(line for line in lines if "KC_FEATURES" not in line)
     assert own["healthcheck"].pop("retries") >= stack["healthcheck"].pop("retries")
+    assert own == stack
+    own, stack = (service["front"] for service in services)
+    assert own.pop("volumes") == ["./keycloak.Caddyfile:/etc/caddy/Caddyfile:ro,z"]
+    assert stack.pop("volumes") == ["./idp-config/keycloak/local.Caddyfile:/etc/caddy/Caddyfile:ro,z"]
     assert own == stack
 
 

@@ -20,6 +20,7 @@ from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.settings import Settings
 from mcp_idp.http.transport_security import TransportSecurity
 from mcp_idp.http_server.limits import MAX_BODY_BYTES
+from mcp_idp.principal import Principal
 from mcp_idp.testing.corpus.model import BOTH
 from mcp_idp.testing.issuer import Issuer, rsa_key
 from mcp_idp.util.request_memory import RequestMemory
@@ -30,7 +31,9 @@ from tests.support.challenges import challenge
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mcp_idp.principal import Principal
+    from starlette.types import ASGIApp
+
+    from mcp_idp.auth.middleware import Verify
 
 pytestmark = pytest.mark.anyio
 
@@ -415,6 +418,39 @@ async def test_without_authentication_the_principal_is_dev_and_host_and_origin_a
     assert any(line["event"] == "authentication_disabled" for line in lines)
 
 
+def auth_middleware(app: ASGIApp, verify: Verify, *, remaining: float = 1.0) -> AuthMiddleware:
+    """Returns the middleware around `app`; each token is valid for `remaining` seconds more."""
+    chosen = Settings()
+    access = load_access(chosen.access_file)
+    return AuthMiddleware(
+        app,
+        verify=verify,
+        access=access,
+        scope_requirements=ScopeRequirements(access),
+        transport_security=TransportSecurity(chosen),
+        decisions=DecisionRecorder(ChallengeBuilder("http://localhost:3000/x", access.login_scopes)),
+        remaining_lifetime=lambda _principal: remaining,
+        seconds_known=lambda _token: 1.0,
+        budget=RequestMemory(1 << 20),
+        max_callers=10,
+    )
+
+
+@pytest.mark.requirement("sessions.stream_expiry")
+async def test_a_stream_whose_token_expires_before_the_first_byte_is_401() -> None:
+    async def verify(_token: str, _requester: object) -> Principal:
+        return Principal("https://login.example.com", "4f0c", "c", frozenset({"mcp:tools"}), 0.0)
+
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        await asyncio.Event().wait()
+
+    middleware = auth_middleware(app, verify, remaining=0.0)
+    stream = OpenRequest(middleware, "GET", {"authorization": "Bearer x"})
+    await asyncio.wait_for(stream.responses, 10)
+    assert stream.sent[0]["status"] == 401
+    assert b'error="invalid_token"' in dict(stream.sent[0]["headers"])[b"www-authenticate"]
+
+
 @pytest.mark.requirement("auth.fail_closed")
 @pytest.mark.parametrize("error", [RuntimeError(), KeyError("x"), RecursionError(), asyncio.CancelledError()])
 async def test_an_error_inside_the_verification_authenticates_no_request(error: BaseException) -> None:
@@ -425,21 +461,7 @@ async def test_an_error_inside_the_verification_authenticates_no_request(error: 
         authenticated.append(True)
 
     authenticated: list[bool] = []
-    chosen = Settings()
-    access = load_access(chosen.access_file)
-    challenger = ChallengeBuilder("http://localhost:3000/x", access.login_scopes)
-    middleware = AuthMiddleware(
-        app,
-        verify=verify,
-        access=access,
-        scope_requirements=ScopeRequirements(access),
-        transport_security=TransportSecurity(chosen),
-        decisions=DecisionRecorder(challenger),
-        remaining_lifetime=lambda _principal: 1.0,
-        seconds_known=lambda _token: 1.0,
-        budget=RequestMemory(1 << 20),
-        max_callers=10,
-    )
+    middleware = auth_middleware(app, verify)
     stream = OpenRequest(middleware, "POST", {"authorization": f"Bearer {Issuer().token()}"}, b"{}")
     with pytest.raises(type(error)):
         await stream.responses

@@ -64,6 +64,7 @@ TESTS = (
     "tests/unit/auth",
     "tests/unit/http",
     "tests/unit/http_server/test_connections.py",
+    "tests/unit/http_server/test_limits.py",
     "tests/unit/http_server/test_protocol.py",
     "tests/unit/mcp_protocol",
     "tests/unit/mcp_server/test_tools.py",

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import resource
+import tracemalloc
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mcp_idp.http_server.connections import Connections
 from tests.support.app import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(eq=False)
@@ -238,6 +243,79 @@ def test_what_is_unread_is_the_users_once_the_token_is_verified() -> None:
     a.unread = 501
     crowd.all.sweep()
     assert (crowd.gone, crowd.all.unsent) == (["a"], 500)
+
+
+def test_an_address_without_a_token_loses_a_connection_even_if_it_is_in_use() -> None:
+    crowd = Crowd(2)
+    for connection in crowd.come("ab", "192.0.2.1"):
+        connection.is_idle = False
+    crowd.come("c", "192.0.2.2")
+    assert crowd.gone == ["a"]
+
+
+def test_of_the_addresses_where_a_token_was_verified_the_earliest_is_forgotten_first() -> None:
+    for others, gone in ((4094, ["C"]), (4095, ["b"])):
+        crowd = Crowd(8)
+        for number in range(1 + others):  # and one more below
+            (connection,) = crowd.come("A", f"10.0.{number >> 8}.{number & 255}", "ada")
+            crowd.all.remove(connection)
+        crowd.come("b", "10.0.0.0")
+        crowd.come("CDEFGHI", "192.0.2.2", "bob")
+        assert crowd.gone == []
+        crowd.come("b", "10.0.0.0")
+        assert crowd.gone == gone, others
+
+
+def test_nothing_remains_of_addresses_and_users_that_have_left() -> None:
+    crowd = Crowd(8)
+
+    def come_and_go(numbers: range) -> int:
+        for number in numbers:
+            (connection,) = crowd.come("a", "192.0.2.1", f"user {number}")
+            crowd.all.remove(connection)
+            (connection,) = crowd.come("a", f"2001:db8:{number:x}::1")
+            crowd.all.mark_authenticated(connection, "ada")
+            crowd.all.remove(connection)
+        crowd.clock.forward(61)
+        for connection in crowd.come("bcdefghij"):  # one too many, so old addresses are forgotten
+            crowd.all.remove(connection)
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before = come_and_go(range(4200))  # as many as caches hold
+        growth = come_and_go(range(4200, 6200)) - before
+    finally:
+        tracemalloc.stop()
+    assert growth < 100_000
+
+
+class Loop:
+    """The timers that were set: seconds, and what is called then."""
+
+    def __init__(self) -> None:
+        self.timers: list[tuple[float, Callable[[], object]]] = []
+
+    def call_later(self, seconds: float, callback: Callable[..., object], *arguments: object) -> object:
+        self.timers.append((seconds, lambda: callback(*arguments)))
+        return object()
+
+
+def test_unread_bytes_are_measured_every_second_while_there_are_connections() -> None:
+    crowd, loop = Crowd(9, max_unsent=1000), Loop()
+    (a,) = crowd.come("a")
+    for _ in range(2):
+        crowd.all.keep_measuring(loop)  # type: ignore[arg-type] # the only method that it needs
+    a.unread = 1001
+    ((seconds, measure),) = loop.timers
+    assert (seconds, crowd.gone) == (1.0, [])
+    measure()
+    assert crowd.gone == ["a"]
+    assert len(loop.timers) == 1  # there is no connection
+    crowd.come("b")
+    crowd.all.keep_measuring(loop)  # type: ignore[arg-type]
+    loop.timers.pop()[1]()
+    assert len(loop.timers) == 2
 
 
 @pytest.mark.requirement("http.connections")

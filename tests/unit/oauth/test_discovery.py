@@ -7,10 +7,48 @@ import json
 import httpx
 import pytest
 
-from mcp_idp.oauth.discovery import discover, well_known_urls
+from mcp_idp.oauth.discovery import discover, find_token_endpoint, well_known_urls
 from mcp_idp.oauth.http import FetchError
 
 pytestmark = pytest.mark.anyio
+
+
+ISSUER, INTERNAL = "https://login.example.com", "http://keycloak:8080"
+
+
+def provider(base: str, document: object) -> httpx.AsyncClient:
+    """Returns a client of a provider at `base` that has only this metadata."""
+
+    def response(request: httpx.Request) -> httpx.Response:
+        if str(request.url) != well_known_urls(base)[0]:
+            return httpx.Response(404)
+        return httpx.Response(200, stream=httpx.ByteStream(json.dumps(document).encode()))
+
+    return httpx.AsyncClient(transport=httpx.MockTransport(response))
+
+
+@pytest.mark.parametrize(
+    ("internal", "named", "expected"),
+    [
+        (None, f"{ISSUER}/token", f"{ISSUER}/token"),
+        (INTERNAL, f"{ISSUER}/token", f"{INTERNAL}/token"),
+        (INTERNAL, f"{INTERNAL}/token", f"{INTERNAL}/token"),
+        (INTERNAL, "https://tokens.example.com/token", "https://tokens.example.com/token"),
+    ],
+)
+async def test_the_token_endpoint_is_reached_at_the_internal_url(
+    internal: str | None, named: str, expected: str
+) -> None:
+    document = {"issuer": ISSUER, "jwks_uri": f"{ISSUER}/keys", "token_endpoint": named}
+    async with provider(internal or ISSUER, document) as http:
+        assert await find_token_endpoint(http, ISSUER, internal) == expected
+
+
+@pytest.mark.parametrize("internal", [None, INTERNAL])
+async def test_metadata_without_a_token_endpoint_is_rejected(internal: str | None) -> None:
+    async with provider(internal or ISSUER, {"issuer": ISSUER, "jwks_uri": f"{ISSUER}/keys"}) as http:
+        with pytest.raises(FetchError, match=f"{internal or ISSUER}: the document has no token_endpoint"):
+            await find_token_endpoint(http, ISSUER, internal)
 
 
 @pytest.mark.requirement("discovery.private_address")
@@ -31,14 +69,6 @@ pytestmark = pytest.mark.anyio
     ],
 )
 async def test_a_public_issuer_cannot_name_an_internal_address_in_any_spelling(host: str) -> None:
-    issuer = "https://login.example.com"
-
-    def response(request: httpx.Request) -> httpx.Response:
-        if str(request.url) != well_known_urls(issuer)[0]:
-            return httpx.Response(404)
-        document = {"issuer": issuer, "jwks_uri": f"https://{host}/keys"}
-        return httpx.Response(200, stream=httpx.ByteStream(json.dumps(document).encode()))
-
-    async with httpx.AsyncClient(transport=httpx.MockTransport(response)) as http:
+    async with provider(ISSUER, {"issuer": ISSUER, "jwks_uri": f"https://{host}/keys"}) as http:
         with pytest.raises(FetchError, match="inside this network"):
-            await discover(http, issuer)
+            await discover(http, ISSUER)

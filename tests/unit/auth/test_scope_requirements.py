@@ -161,3 +161,13 @@ def test_a_tool_of_the_access_file_is_unclaimed_until_it_is_added(access: Access
 def test_a_resource_that_is_no_uri_template_is_an_error_that_names_it(access: AccessPolicy) -> None:
     with pytest.raises(AccessFileError, match=r"resources\.notes://\{: is not a URI template"):
         ScopeRequirements(access.model_copy(update={"resources": {"notes://{": ()}}))
+
+
+def test_what_the_access_file_lists_is_unmatched_until_it_is_added(access: AccessPolicy) -> None:
+    listed = {"tools": {"export": (), "*": ()}, "prompts": {"sum": ()}, "resources": {"notes://all": ()}}
+    requirements = ScopeRequirements(access.model_copy(update=listed))
+    assert requirements.unmatched == {("tools", "export"), ("prompts", "sum"), ("resources", "notes://all")}
+    requirements.add_tool("export", ())
+    requirements.add_prompt("sum", ())
+    requirements.add_resource("notes://all", ())
+    assert requirements.unmatched == set()

@@ -84,6 +84,11 @@ def test_all_claims_together_have_a_bound() -> None:
     assert [name for name, _ in select_exposed_claims(claims, NAMES)] == ["email", "level"]
 
 
+def test_claims_of_exactly_the_bound_pass() -> None:
+    claims = {"email": "e" * 1000, "department": "d" * 1044}  # each is two characters longer as JSON
+    assert [name for name, _ in select_exposed_claims(claims, NAMES)] == ["email", "department"]
+
+
 def test_a_claim_is_found_by_its_name() -> None:
     principal = Principal("i", "s", "c", frozenset(), 2e9, claims=(("email", "ada@example.com"),))
     assert principal.claim("email") == "ada@example.com"

@@ -72,6 +72,17 @@ async def test_every_allowed_algorithm_verifies_with_its_own_kind_of_key(alg: st
     assert principal.subject == "4f0c"
 
 
+@pytest.mark.requirement("jwt.accepted")
+@pytest.mark.parametrize("last", ["A", "X", "_", "-"])
+async def test_a_signature_may_end_with_any_character_of_the_alphabet(last: str) -> None:
+    key = ec.generate_private_key(ec.SECP384R1())  # signatures of 96 bytes: their last character has no unused bits
+    issuer = Issuer(keys=[public_jwk(key, kid="k", alg="ES384")])
+    token = issuer.token(key=key, kid="k", alg="ES384")
+    while not token.endswith(last):  # each signature differs
+        token = issuer.token(key=key, kid="k", alg="ES384")
+    assert (await verify(token, issuer)).subject == "4f0c"
+
+
 @pytest.mark.requirement("jwt.header_type")
 @pytest.mark.parametrize("typ", ["JWT", "jwt", "at+jwt", "application/at+jwt", "AT+JWT"])
 async def test_the_header_types_of_access_tokens_are_accepted(typ: str) -> None:

@@ -29,8 +29,8 @@ def ssl_context(ca_file: Path | None) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cafile=ca_file)
         except OSError as error:  # includes ssl.SSLError, raised if the file has no certificate
-            reason = error.strerror or type(error).__name__
-            raise SettingsError(f"OAUTH_CA_FILE={ca_file}: no certificate can be read from it ({reason})") from error
+            fault = f"no certificate can be read from it ({error.strerror})"
+            raise SettingsError(f"OAUTH_CA_FILE={ca_file}: {fault}") from error
     return context
 
 

@@ -60,12 +60,17 @@ async def test_its_tokens_are_accepted_where_the_authority_is_configured_and_the
 
 
 @pytest.mark.requirement("settings.ca_file")
-@pytest.mark.parametrize("content", ["", "no certificate", None])
-def test_a_file_that_is_missing_or_has_no_certificate_is_rejected(tmp_path: Path, content: str | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [("", "NO_CERTIFICATE"), ("no certificate", "NO_CERTIFICATE"), (None, "No such file or directory")],
+)
+def test_a_file_that_is_missing_or_has_no_certificate_is_rejected(
+    tmp_path: Path, content: str | None, reason: str
+) -> None:
     file = tmp_path / "authority.pem"
     if content is not None:
         file.write_text(content)
-    with pytest.raises(SettingsError, match=r"OAUTH_CA_FILE=.*no certificate can be read"):
+    with pytest.raises(SettingsError, match=rf"OAUTH_CA_FILE=.*no certificate can be read from it \(.*{reason}"):
         create_app(load_settings({"OAUTH_CA_FILE": str(file)}))
 
 

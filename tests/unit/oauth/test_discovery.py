@@ -72,3 +72,28 @@ async def test_a_public_issuer_cannot_name_an_internal_address_in_any_spelling(h
     async with provider(ISSUER, {"issuer": ISSUER, "jwks_uri": f"https://{host}/keys"}) as http:
         with pytest.raises(FetchError, match="inside this network"):
             await discover(http, ISSUER)
+
+
+async def test_a_provider_inside_this_network_may_name_another_address_inside_it() -> None:
+    document = {"issuer": ISSUER, "jwks_uri": "http://keys:9000/keys"}
+    async with provider(INTERNAL, document) as http:
+        assert (await discover(http, ISSUER, INTERNAL)).jwks_url == "http://keys:9000/keys"
+
+
+@pytest.mark.requirement("discovery.private_address")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://login.example.com/keys",
+        "https://login.example.com/keys#part",
+        "https://ada:secret@login.example.com/keys",
+        "https:///keys",
+        "/keys",
+        "https://login.example.com:99999/keys",
+        "https://login.example.com/\n",
+    ],
+)
+async def test_a_url_that_cannot_be_requested_as_it_stands_is_rejected(url: str) -> None:
+    async with provider(ISSUER, {"issuer": ISSUER, "jwks_uri": url}) as http:
+        with pytest.raises(FetchError, match="jwks_uri"):
+            await discover(http, ISSUER)

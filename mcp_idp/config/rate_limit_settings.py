@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcp_idp.config.env import SettingsError
-from mcp_idp.config.setting import setting, whole_number
+from mcp_idp.config.setting_declaration import setting, whole_number
 
 if TYPE_CHECKING:
     from mcp_idp.config.env import EnvReader

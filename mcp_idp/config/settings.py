@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from mcp_idp.config.client_signing_key import load_client_key, uses_private_key_jwt
 from mcp_idp.config.rate_limit_settings import RateLimitSettings
-from mcp_idp.config.setting import (
+from mcp_idp.config.setting_declaration import (
     choice_of,
     declared_settings,
     read_duration,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.config.setting import (
+from mcp_idp.config.setting_declaration import (
     Section,
     Setting,
     declared_settings,
@@ -19,7 +19,7 @@ from mcp_idp.config.settings import Settings
 
 if TYPE_CHECKING:
     from mcp_idp.config.env import EnvReader
-    from mcp_idp.config.setting import Program
+    from mcp_idp.config.setting_declaration import Program
 
 _STACK = (
     Section(

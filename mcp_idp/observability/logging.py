@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 
-from mcp_idp.observability.escaping import escape, escape_value, format_exception
+from mcp_idp.observability.log_escaping import escape, escape_value, format_exception
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger

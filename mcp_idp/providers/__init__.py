@@ -2,14 +2,16 @@
 
 The issuer URL determines the profile. OAUTH_PROVIDER selects it where the URL does not reveal the provider; Dex, for
 example, runs on any host.
+
+A new provider is a `ProviderProfile` in `hosted.py` or `self_hosted.py`, listed in `_ALL` below.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.providers.profile import ProviderProfile
-from mcp_idp.providers.saas import AUTH0, COGNITO, ENTRA, GOOGLE, OKTA
+from mcp_idp.providers.hosted import AUTH0, COGNITO, ENTRA, GOOGLE, OKTA
+from mcp_idp.providers.profile_model import ProviderProfile
 from mcp_idp.providers.self_hosted import AUTHELIA, AUTHENTIK, DEX, GENERIC, KEYCLOAK, NANOIDP, ORY, ZITADEL
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ provider with the sources of the values.
 
 from __future__ import annotations
 
-from mcp_idp.providers.profile import NO_ID_TOKEN, LoginNotes, ProviderProfile
+from mcp_idp.providers.profile_model import NO_ID_TOKEN, LoginNotes, ProviderProfile
 
 _ANY_JWT = frozenset({"at+jwt", "jwt", ""})
 

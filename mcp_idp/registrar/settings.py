@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mcp_idp.config.env import EnvReader
-from mcp_idp.config.setting import read_fields
+from mcp_idp.config.setting_declaration import read_fields
 from mcp_idp.config.settings import Settings
 from mcp_idp.config.stack_settings import KNOWN_NAMES, default_of, names_read_by, read_setting
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.testing.corpus.families import TOKENS
+from mcp_idp.testing.corpus.all_attacks import TOKENS
 from mcp_idp.testing.corpus.model import PLAIN
 from mcp_idp.testing.issuer import ISSUER, NOW, RESOURCE, Issuer
 from mcp_idp.testing.issuer_server import serve_issuer

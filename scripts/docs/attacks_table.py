@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_idp.testing.corpus import peers
-from mcp_idp.testing.corpus.families import CORPUS, FAMILIES
+from mcp_idp.testing.corpus.all_attacks import CORPUS, FAMILIES
 from tests.support.dex_rows import DEX_TOKENS, DIFFERENT_AT_DEX, NOT_SENT, rows_at_dex
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcp_idp.testing.corpus.families import CORPUS
+from mcp_idp.testing.corpus.all_attacks import CORPUS
 from tests.conformance.marks import ids_in
 from tests.conformance.model import manifest
 from tests.support.dex_rows import rows_at_dex

@@ -13,7 +13,7 @@ from mcp_idp.config.stack_settings import SECTIONS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mcp_idp.config.setting import Section, Setting
+    from mcp_idp.config.setting_declaration import Section, Setting
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "docs" / "settings.md"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcp_idp.testing.corpus.families import CORPUS
+from mcp_idp.testing.corpus.all_attacks import CORPUS
 from scripts.docs.dex_conformance import LIMITS, NOT_APPLICABLE, ROWS, TABLE, by_tests, requirements, table
 from tests.support.dex_rows import rows_at_dex
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mcp_idp.testing.corpus.all_attacks import CORPUS, REQUESTS, TOKENS
+from mcp_idp.testing.corpus.all_attacks import WIRE as ON_THE_WIRE
 from mcp_idp.testing.corpus.assertions import assert_response, assert_wire_response
 from mcp_idp.testing.corpus.benign_cases import CONTROLS, Control
-from mcp_idp.testing.corpus.families import CORPUS, REQUESTS, TOKENS
-from mcp_idp.testing.corpus.families import WIRE as ON_THE_WIRE
 from mcp_idp.testing.corpus.issuers import VALID_METADATA
 from mcp_idp.testing.corpus.model import Attack, Stage, call
 from mcp_idp.testing.corpus.wire_calls import CROWDED, CROWDED_LIMITS, END, LIMITS, WIRE, whole

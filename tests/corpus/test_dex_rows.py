@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcp_idp.testing.corpus.families import CORPUS
+from mcp_idp.testing.corpus.all_attacks import CORPUS
 from tests.support.dex_rows import DEX_TOKENS, DIFFERENT_AT_DEX, NOT_SENT, rows_at_dex
 
 

@@ -14,7 +14,7 @@ from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
 from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 from mcp_idp.cli.common.bounded_transport import ResponseLimits
 from mcp_idp.cli.common.console import StepReporter
-from mcp_idp.cli.common.http import create_client
+from mcp_idp.cli.common.http_client import create_client
 from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.safe_http import HttpFailure, SafeHttpClient
 from mcp_idp.cli.login.flow import run

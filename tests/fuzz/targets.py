@@ -21,8 +21,8 @@ from mcp_idp.config.rate_limit_settings import NO_LIMITS
 from mcp_idp.errors import AuthError
 from mcp_idp.http_server.limits import HttpLimits
 from mcp_idp.http_server.protocol import protocol_with_limits
-from mcp_idp.observability.escaping import escape
-from mcp_idp.testing.corpus.families import REQUESTS, TOKENS, WIRE
+from mcp_idp.observability.log_escaping import escape
+from mcp_idp.testing.corpus.all_attacks import REQUESTS, TOKENS, WIRE
 from mcp_idp.testing.corpus.model import INITIALIZE, LEGACY, LIST, WHOAMI, Request, Stage, call
 from mcp_idp.testing.corpus.response_parsing import assert_well_formed, challenge
 from mcp_idp.testing.corpus.token_forge import HEADER, as_bytes, forge

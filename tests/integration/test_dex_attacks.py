@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mcp_idp.providers import PROFILES
+from mcp_idp.testing.corpus.all_attacks import REQUESTS, TOKENS
+from mcp_idp.testing.corpus.all_attacks import WIRE as ON_THE_WIRE
 from mcp_idp.testing.corpus.assertions import assert_response, assert_wire_response
-from mcp_idp.testing.corpus.families import REQUESTS, TOKENS
-from mcp_idp.testing.corpus.families import WIRE as ON_THE_WIRE
 from mcp_idp.testing.corpus.model import PLAIN, Stage, call
 from mcp_idp.testing.corpus.wire_calls import LIMITS, WIRE, whole
 from mcp_idp.testing.issuer import RESOURCE

@@ -10,7 +10,7 @@ import httpx
 import httpx2
 import pytest
 
-from mcp_idp.cli.common.http import create_client
+from mcp_idp.cli.common.http_client import create_client
 from mcp_idp.cli.common.safe_http import SafeHttpClient
 from mcp_idp.cli.doctor.all_checks import CHECKS
 from mcp_idp.cli.doctor.context import CheckContext

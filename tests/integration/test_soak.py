@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcp_idp.testing.corpus.families import TOKENS, WIRE
+from mcp_idp.testing.corpus.all_attacks import TOKENS, WIRE
 from mcp_idp.testing.corpus.model import INITIALIZE, LIST, Request, call
 from tests.support.compose_stack import REPOSITORY, free_port
 from tests.support.keycloak.realm import REDIRECT, Realm

@@ -185,7 +185,8 @@ def test_the_library_imports_no_library_of_the_command() -> None:
 def test_the_corpus_and_its_issuer_need_no_test_tools() -> None:
     program = (
         "import sys; sys.modules |= dict.fromkeys(('pytest', 'hypothesis', 'tests', 'mcp_server')); "
-        "import mcp_idp.testing.corpus.assertions, mcp_idp.testing.corpus.benign_cases, mcp_idp.testing.corpus.families"
+        "import mcp_idp.testing.corpus.assertions, mcp_idp.testing.corpus.benign_cases; "
+        "import mcp_idp.testing.corpus.all_attacks"
     )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True)
 

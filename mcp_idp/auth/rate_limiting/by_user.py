@@ -9,15 +9,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from mcp_idp.auth.rate_limiting.in_progress_by_user import CLIENTS, UsageLimits
 from mcp_idp.auth.rate_limiting.limits import WINDOW_SECONDS, ConcurrencyLimit, RequestLimit
-from mcp_idp.auth.rate_limiting.usage_by_user import CLIENTS, UsageLimits
 from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
     from mcp_idp.access.models import ToolLimit
-    from mcp_idp.auth.rate_limiting.usage_by_user import Usage
+    from mcp_idp.auth.rate_limiting.in_progress_by_user import Usage
     from mcp_idp.config.rate_limit_settings import RateLimitSettings
     from mcp_idp.principal import Principal
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from mcp_idp.cli.common.http import create_client
+from mcp_idp.cli.common.http_client import create_client
 from mcp_idp.cli.common.trusted_issuer import origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mcp_idp.cli.common.console import StepReporter
-    from mcp_idp.cli.common.http import Address
+    from mcp_idp.cli.common.http_client import Address
 
 _SECONDS = 5  # deregistration is best effort: the user should not have to wait for it, least of all after Ctrl-C
 
@@ -53,7 +53,7 @@ async def unregister(
 
     Args:
         registration: What to delete.
-        connect_to: Address mapping, see `mcp_idp.cli.common.http`.
+        connect_to: Address mapping, see `mcp_idp.cli.common.http_client`.
         narrator: Receives the note.
     """
     if not registration.uri or not registration.token:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from mcp_idp.util.printable_text import escape_unprintable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -32,7 +34,7 @@ def printable(text: str) -> str:
     The text may come from a server, a provider, or a client that registered itself.
     """
     line = " ".join(text[: _MAX_LINE + 1].splitlines())
-    clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    clean = escape_unprintable(line)
     return clean if len(clean) <= _MAX_LINE else f"{clean[:_MAX_LINE]} …"
 
 

@@ -19,7 +19,7 @@ from mcp_idp.cli.bootstrap.bounded_http import usable_responses
 from mcp_idp.cli.bootstrap.dex.commands import DexRun
 from mcp_idp.cli.bootstrap.errors import BootstrapError, ConfigError
 from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
-from mcp_idp.cli.bootstrap.keycloak.compliance.drift import audit
+from mcp_idp.cli.bootstrap.keycloak.compliance.realm_check import audit
 from mcp_idp.cli.bootstrap.keycloak.probe.runner import PATIENCE, probe
 from mcp_idp.cli.bootstrap.keycloak.runner import compute_plan, plan_lines, run_apply
 from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
@@ -32,7 +32,7 @@ from mcp_idp.config.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mcp_idp.cli.bootstrap.keycloak.compliance.drift import AuditReport
+    from mcp_idp.cli.bootstrap.keycloak.compliance.realm_check import AuditReport
     from mcp_idp.cli.bootstrap.keycloak.probe.runner import ProbeOutcome
 
     Log = Callable[[str], None]

@@ -14,7 +14,7 @@ import click
 from mcp_idp.cli.common.command_line import TextCommand, chosen_url, url_options, usage_error
 from mcp_idp.cli.common.console import StepReporter, json_text, open_console, printable, progress
 from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, LoginClientError
-from mcp_idp.cli.common.http import create_client, parse_connect_to
+from mcp_idp.cli.common.http_client import create_client, parse_connect_to
 from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.running_stack import crash_hint, stack_environment, stack_variables
 from mcp_idp.cli.common.safe_http import SafeHttpClient
@@ -32,7 +32,7 @@ from mcp_idp.cli.login.options import LoginArguments
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from mcp_idp.cli.common.http import Address
+    from mcp_idp.cli.common.http_client import Address
     from mcp_idp.cli.doctor.runner import Result
 
 _FINDINGS = 1
@@ -77,7 +77,7 @@ class DoctorOptions:
         probe: Whether to probe Keycloak's known weaknesses.
         token: The access token to evaluate, or "".
         failure: The error of a requested login that returned no token.
-        connect_to: Address mapping, see `mcp_idp.cli.common.http`.
+        connect_to: Address mapping, see `mcp_idp.cli.common.http_client`.
     """
 
     url: str

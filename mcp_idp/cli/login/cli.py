@@ -18,7 +18,7 @@ from mcp_idp.access.policy import AccessFileError, AccessPolicy, load_access
 from mcp_idp.cli.common.command_line import TextCommand, chosen_url, url_options, usage_error
 from mcp_idp.cli.common.console import StepReporter, json_text, open_console
 from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, ServerUnreachable
-from mcp_idp.cli.common.http import parse_connect_to
+from mcp_idp.cli.common.http_client import parse_connect_to
 from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.running_stack import crash_hint, stack_variables
 from mcp_idp.cli.common.server_env import ACCESS_FILE, with_urls

@@ -22,7 +22,7 @@ from mcp_idp.cli.common.client_deregistration import unregister
 from mcp_idp.cli.common.console import StepReporter, open_console
 from mcp_idp.cli.common.discover_request import check_response, discover_request
 from mcp_idp.cli.common.errors import LoginClientError, LoginError, TokenRejected, ToolCallError
-from mcp_idp.cli.common.http import create_client
+from mcp_idp.cli.common.http_client import create_client
 from mcp_idp.cli.common.token_summary import server_message, string_list
 from mcp_idp.cli.common.trusted_issuer import check_issuer, check_metadata
 from mcp_idp.cli.login.browser import check_login_url

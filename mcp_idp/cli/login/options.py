@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.cli.common.bounded_transport import ResponseLimits
     from mcp_idp.cli.common.client_deregistration import ClientRegistration
-    from mcp_idp.cli.common.http import Address
+    from mcp_idp.cli.common.http_client import Address
     from mcp_idp.cli.login.loopback_server import AuthorizationResponse, LoopbackServer
     from mcp_idp.cli.login.tool_calls import Call, Result
 
@@ -55,7 +55,7 @@ class LoginOptions:
         client_id: A preregistered client, instead of dynamic registration.
         calls: The tools to call; if empty, harmless tools are called.
         user: The user who logs in, if known in advance.
-        connect_to: See `mcp_idp.cli.common.http`.
+        connect_to: See `mcp_idp.cli.common.http_client`.
         access: The access policy, if the access file is available.
         issuer: The only provider that may receive the password; None for a browser login.
         limits: What server and provider may make this client read, and how long they may make it wait.

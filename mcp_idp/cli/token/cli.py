@@ -17,7 +17,7 @@ from mcp_idp.cli.common.client_deregistration import unregister
 from mcp_idp.cli.common.command_line import TextCommand, chosen_url, url_options, usage_error
 from mcp_idp.cli.common.console import StepReporter, open_console
 from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, LoginClientError, LoginError, ProviderError, ServerUnreachable
-from mcp_idp.cli.common.http import create_client
+from mcp_idp.cli.common.http_client import create_client
 from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.running_stack import crash_hint, stack_environment
 from mcp_idp.cli.common.safe_http import SafeHttpClient

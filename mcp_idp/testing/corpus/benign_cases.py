@@ -9,7 +9,7 @@ from mcp_idp.testing.corpus.issuers import TRUSTED
 from mcp_idp.testing.corpus.model import HOST, PLAIN, WHOAMI, Stage, call, in_session
 from mcp_idp.testing.corpus.token_forge import HEADER, claiming, ec_key, ed_key, forge, headed
 from mcp_idp.testing.corpus.tokens_algorithm import MANY_KEYS
-from mcp_idp.testing.corpus.tokens_identity import NO_AUD
+from mcp_idp.testing.corpus.tokens_issuer_and_audience import NO_AUD
 from mcp_idp.testing.issuer import NOW, RESOURCE, Issuer
 
 if TYPE_CHECKING:

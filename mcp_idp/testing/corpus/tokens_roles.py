@@ -8,7 +8,7 @@ from mcp_idp.errors import TokenErrorReason
 from mcp_idp.providers import PROFILES
 from mcp_idp.testing.corpus.model import Attack, Stage, token
 from mcp_idp.testing.corpus.token_forge import left_hash
-from mcp_idp.testing.corpus.tokens_identity import claims
+from mcp_idp.testing.corpus.tokens_issuer_and_audience import claims
 from mcp_idp.testing.issuer import RESOURCE
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.keycloak.compliance.drift import audit
+from mcp_idp.cli.bootstrap.keycloak.compliance.realm_check import audit
 from mcp_idp.cli.bootstrap.keycloak.probe.runner import PATIENCE, probe
 from mcp_idp.cli.bootstrap.keycloak.runner import compute_plan
 from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
@@ -18,7 +18,7 @@ from tests.support.keycloak.realm import REPOSITORY
 if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.changes import Change
     from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
-    from mcp_idp.cli.bootstrap.keycloak.compliance.drift import AuditReport
+    from mcp_idp.cli.bootstrap.keycloak.compliance.realm_check import AuditReport
     from mcp_idp.cli.bootstrap.keycloak.probe.runner import ProbeOutcome
     from tests.support.keycloak.realm import Realm
 

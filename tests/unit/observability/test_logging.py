@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from mcp_idp.observability.escaping import format_exception
+from mcp_idp.observability.log_escaping import format_exception
 from mcp_idp.observability.logging import configure_logging
 from mcp_idp.testing.issuer import Issuer
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mcp_idp.cli.bootstrap.access_lint import lint
 from mcp_idp.cli.bootstrap.keycloak.admin_accounts import replace_bootstrap_admin
 from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
-from mcp_idp.cli.bootstrap.keycloak.compliance.drift import audit
+from mcp_idp.cli.bootstrap.keycloak.compliance.realm_check import audit
 from mcp_idp.cli.bootstrap.keycloak.initial_access_tokens import create_initial_access_token
 from mcp_idp.cli.bootstrap.keycloak.probe.runner import PATIENCE, probe
 from mcp_idp.cli.bootstrap.keycloak.runner import compute_plan, plan_lines, run_apply

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from mcp_idp.access.models import ToolLimit
 from mcp_idp.auth.rate_limiting.by_user import RequestSlot, UserLimits
-from mcp_idp.auth.rate_limiting.usage_by_user import CLIENTS
+from mcp_idp.auth.rate_limiting.in_progress_by_user import CLIENTS
 from mcp_idp.config.rate_limit_settings import NO_LIMITS, RateLimitSettings
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import RateLimited

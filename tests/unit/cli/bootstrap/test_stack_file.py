@@ -8,7 +8,7 @@ import pytest
 
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.stack_file import store_addresses
-from mcp_idp.cli.common.http import Address
+from mcp_idp.cli.common.http_client import Address
 from mcp_idp.cli.common.server_env import read_dotenv
 from mcp_idp.cli.login.cli import login_options
 from mcp_idp.cli.login.options import LoginArguments

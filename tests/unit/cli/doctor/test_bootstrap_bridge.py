@@ -13,7 +13,7 @@ import pytest
 
 from mcp_idp.cli.bootstrap.changes import Change, FieldDiff
 from mcp_idp.cli.bootstrap.errors import BootstrapError, ProviderUnreachable
-from mcp_idp.cli.bootstrap.keycloak.compliance.drift import AuditReport
+from mcp_idp.cli.bootstrap.keycloak.compliance.realm_check import AuditReport
 from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import Weakness
 from mcp_idp.cli.bootstrap.keycloak.probe.runner import ProbeOutcome
 from mcp_idp.cli.common.safe_http import SafeHttpClient

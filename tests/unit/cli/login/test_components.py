@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mcp_idp.access.policy import AccessPolicy
 from mcp_idp.cli.common.console import printable
-from mcp_idp.cli.common.http import Address, RemapTransport, parse_connect_to
+from mcp_idp.cli.common.http_client import Address, RemapTransport, parse_connect_to
 from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.token_summary import (
     LoginContext,

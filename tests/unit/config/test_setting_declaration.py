@@ -11,7 +11,7 @@ import pytest
 
 from mcp_idp.config import load_settings
 from mcp_idp.config.env import EnvReader, SettingsError
-from mcp_idp.config.setting import (
+from mcp_idp.config.setting_declaration import (
     Section,
     Setting,
     choice_of,

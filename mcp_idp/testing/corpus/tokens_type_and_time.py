@@ -6,7 +6,7 @@ from mcp_idp.errors import TokenErrorReason
 from mcp_idp.providers import PROFILES
 from mcp_idp.testing.corpus.model import Stage, token
 from mcp_idp.testing.corpus.token_forge import claiming_text, left_hash
-from mcp_idp.testing.corpus.tokens_identity import claims
+from mcp_idp.testing.corpus.tokens_issuer_and_audience import claims
 from mcp_idp.testing.issuer import NOW, b64
 
 GENERIC = Stage(

@@ -1,4 +1,4 @@
-"""The data model of a provider profile; the defaults suit an unknown provider."""
+"""The data model of a provider profile; the profiles themselves are in `hosted.py` and `self_hosted.py`."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 import json
 
-from mcp_idp.testing.corpus.tokens_identity import claims
+from mcp_idp.testing.corpus.tokens_issuer_and_audience import claims
 
 
 def _text(extra: str) -> Callable[[Issuer], str]:

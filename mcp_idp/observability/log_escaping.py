@@ -1,8 +1,7 @@
 """Makes untrusted text safe to log: without control characters, and of bounded length.
 
-A control character can move the cursor of a terminal, and a line break can forge a line of the log. Such text reaches
-a log as a value, in the message of another library's record, and in the message of an exception, which is part of a
-traceback. One rule applies to all: characters that are not printable (`str.isprintable`) become Python escapes.
+Such text reaches a log as a value, in the message of another library's record, and in the message of an exception,
+which is part of a traceback. One rule applies to all: `escape_unprintable`.
 """
 
 from __future__ import annotations
@@ -11,6 +10,8 @@ import traceback
 from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from mcp_idp.util.printable_text import escape_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,10 +29,7 @@ _INDENT = "  | "
 
 def escape(text: str) -> str:
     """Returns at most `MAX_TEXT` characters of `text`, with those that are not printable escaped."""
-    cut = text[:MAX_TEXT]
-    if not cut.isprintable():
-        cut = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
-        cut = cut[:MAX_TEXT]
+    cut = escape_unprintable(text[:MAX_TEXT])[:MAX_TEXT]
     return cut if len(text) <= MAX_TEXT else f"{cut}… ({len(text)} characters)"
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from mcp_idp.providers.profile import NO_ID_TOKEN, LoginNotes, ProviderProfile
+from mcp_idp.providers.profile_model import NO_ID_TOKEN, LoginNotes, ProviderProfile
 
 _MULTI_TENANT_WARNING = (
     "would accept users of every tenant; write your own tenant's, such as https://login.microsoftonline.com/<tenant "

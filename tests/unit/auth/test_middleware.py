@@ -125,7 +125,7 @@ async def test_no_log_line_holds_a_token_whatever_is_wrong_with_it() -> None:
 
 
 @pytest.mark.requirement("auth.header_only")
-async def test_a_token_in_query_cookie_or_body_is_no_credentials() -> None:
+async def test_a_token_in_query_body_or_another_header_is_no_credentials() -> None:
     async with running() as server:
         token = server.issuer.token()
         responses = [
@@ -133,8 +133,12 @@ async def test_a_token_in_query_cookie_or_body_is_no_credentials() -> None:
             await server.client.post("/mcp", headers={"cookie": f"access_token={token}"}),
             await server.client.post("/mcp", data={"access_token": token}),
             await server.client.post("/mcp", json={"token": token}),
+            *[
+                await server.client.post("/mcp", headers={name: f"Bearer {token}"})
+                for name in ("cookie", "proxy-authorization", "x-forwarded-access-token", "x-authorization")
+            ],
         ]
-    assert [response.status_code for response in responses] == [401] * 4
+    assert {response.status_code for response in responses} == {401}
     assert all("error" not in challenge(response) for response in responses)
 
 

@@ -25,9 +25,12 @@ from mcp_idp.testing.corpus.model import Request, bearer, call
 from mcp_idp.util.memory_plan import DEFAULT_MAX_MEMORY, MemoryPlan
 from mcp_idp.util.request_memory import AUTHENTICATED_CALLBACK, BYTE_COST, REQUEST_BYTES, MemoryShare, RequestMemory
 from mcp_idp.util.strict_json import MAX_VALUES
+from tests.support.asgi_requests import OpenRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from starlette.types import Message
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("body.memory_per_user")]
 
@@ -261,6 +264,69 @@ async def holding(app: Slow, auth_middleware: AuthMiddleware, request: Request) 
 def summary(response: AsgiResponse) -> tuple[int, str, bool, bool]:
     names = [name for name, _ in response.headers]
     return response.status, json.loads(response.body)["error"], b"retry-after" in names, b"www-authenticate" in names
+
+
+class Begun:
+    """An application that sends the largest user the beginning of a response and then waits; others get a response."""
+
+    def __init__(self, beginning: list[Message]) -> None:
+        self.called = asyncio.Semaphore(0)
+        self._beginning = beginning
+
+    async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
+        if scope["user"].principal.subject != "largest":
+            for message in (START, body(b"{}", more=False)):
+                await send(message)
+            return
+        for message in self._beginning:
+            await send(message)
+        self.called.release()
+        await asyncio.Event().wait()
+
+
+def body(content: bytes, *, more: bool) -> Message:
+    return {"type": "http.response.body", "body": content, "more_body": more}
+
+
+START: Message = {"type": "http.response.start", "status": 200, "headers": []}
+END = body(b"", more=False)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "expected"),
+    [
+        ([], 429),
+        ([START], [END]),
+        ([START, body(b"a", more=True)], [END]),
+        ([START, body(b"a", more=False)], []),
+    ],
+    ids=["not begun", "started", "partly sent", "complete"],
+)
+async def test_a_request_that_is_cancelled_for_its_memory_ends_its_response(
+    beginning: list[Message], expected: int | list[Message]
+) -> None:
+    app = Begun(beginning)
+    behind = auth_middleware(app, 10 * REQUEST_BYTES)
+    request = call("largest")
+    headers = {name.decode(): value.decode() for name, value in request.headers}
+    largest: list[OpenRequest] = []
+    while not (largest and largest[-1].responses.done()):  # until one does not fit
+        largest.append(OpenRequest(behind, "POST", headers, request.body))
+        called = asyncio.ensure_future(app.called.acquire())
+        await asyncio.wait({called, largest[-1].responses}, return_when=asyncio.FIRST_COMPLETED)
+        called.cancel()
+    del largest[-1]
+    assert (await send_request(behind, call("other"))).status == 200
+    waiting = [each for each in largest if not each.responses.done()]
+    cancelled = largest[len(waiting) :]
+    assert waiting == largest[: len(waiting)]
+    assert cancelled
+    for each in cancelled:
+        await each.responses
+        sent = each.sent[len(beginning) :]
+        assert (sent if beginning else sent[0]["status"]) == expected
+    for each in waiting:
+        each.responses.cancel()
 
 
 LARGE = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"a": "b" * 100_000}}).encode()

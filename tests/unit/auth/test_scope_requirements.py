@@ -171,3 +171,12 @@ def test_what_the_access_file_lists_is_unmatched_until_it_is_added(access: Acces
     requirements.add_prompt("sum", ())
     requirements.add_resource("notes://all", ())
     assert requirements.unmatched == set()
+
+
+def test_what_a_message_runs_besides_its_name_is_required_too(requirements: ScopeRequirements) -> None:
+    requirements.add_tool("export", "mcp:admin")
+    requirements.add_resource("notes://all", "mcp:notes.write")
+    message = {"method": "tools/call", "params": {"name": "alias"}}
+    assert requirements.for_message(message, [("tools/call", "alias")]) == ("mcp:tools",)
+    also = [("tools/call", "export"), ("resources/read", "notes://all")]
+    assert requirements.for_message(message, also) == ("mcp:tools", "mcp:admin", "mcp:notes.write")

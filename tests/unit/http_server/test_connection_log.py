@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from structlog.testing import capture_logs
 
 from mcp_idp.http_server.connection_log import ConnectionLog
+from mcp_idp.http_server.connections import Connections
 from mcp_idp.util.repeated_events import PERIOD_SECONDS
 from tests.support.app import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_a_flood_is_one_line_of_each_kind_and_then_a_number_a_minute() -> None:
@@ -39,3 +45,20 @@ def test_the_last_connection_is_followed_by_the_numbers() -> None:
             log.record("connection_cut", unsent=1)
         log.report_repeated(is_last=True)
     assert [line.get("counts") for line in lines if line["log_level"] == "info"] == [None, {"connection_cut": 2}]
+
+
+def test_connections_report_to_the_log_that_they_are_given() -> None:
+    log = ConnectionLog(FakeClock().clock.monotonic)
+    timers: list[Callable[[], None]] = []
+
+    class Loop:
+        def call_later(self, _seconds: float, callback: Callable[..., None], *arguments: object) -> object:
+            timers.append(lambda: callback(*arguments))
+            return object()
+
+    with capture_logs() as lines:
+        for _ in range(3):
+            log.record("connection_cut", unsent=1)
+        Connections(8, 1000, 1000, log=log).keep_measuring(Loop())  # type: ignore[arg-type] # all that it needs
+        timers.pop()()  # there is no connection, so this is the last report
+    assert lines[-1]["counts"] == {"connection_cut": 2}

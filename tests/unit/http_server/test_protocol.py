@@ -73,6 +73,15 @@ def test_a_head_of_exactly_the_bound_passes_and_one_byte_more_is_answered_431_an
 
 
 @pytest.mark.requirement("http.header_length")
+def test_a_head_that_begins_with_the_end_of_another_request_has_the_same_bound(server: Served) -> None:
+    for size, status in ((LIMITS.header_bytes, 200), (LIMITS.header_bytes + 100, 431)):
+        head = head_of(size)
+        with server.connect() as connection:
+            assert connection.send(GET + b"\r\n" + head[:3000]).read_response().status == 200
+            assert connection.send(head[3000:]).read_response().status == status
+
+
+@pytest.mark.requirement("http.header_length")
 @pytest.mark.parametrize(
     "start",
     [b"GET /", GET + b"X:", GET + b"X: ", GET, b"\r\n" * 9, GET + b"\r\n" + GET + b"Y: "],
@@ -89,7 +98,6 @@ def test_nothing_before_the_end_of_a_head_is_read_without_bound(server: Served, 
     assert len(server.app.seen) <= 1
 
 
-@pytest.mark.requirement("http.header_count")
 def test_a_hundred_headers_pass_and_one_more_is_answered_431(server: Served) -> None:
     assert server.once(GET + b"x: \r\n" * 99 + b"\r\n").status == 200
     assert server.once(GET + b"x: \r\n" * 100 + b"\r\n").status == 431
@@ -205,6 +213,23 @@ def test_an_authenticated_connection_stays_and_is_closed_last_when_it_is_idle() 
             other = stack.enter_context(server.connect())
             assert other.send(GET.replace(b"/ ", b"/known ") + b"\r\n").read_response().status == 200
         assert known.read_response().status == 503
+        assert other.send(b"GET /release HTTP/1.1\r\n" + HOST + b"\r\n").read_response().status == 200
+        assert busy.read_response().status == 200
+
+
+@pytest.mark.requirement("http.connections")
+def test_a_connection_with_a_request_in_progress_is_not_closed_though_it_is_the_oldest_of_its_user() -> None:
+    with served(HttpLimits(connections=4)) as server, ExitStack() as stack:
+        busy, idle = (stack.enter_context(server.connect()) for _ in range(2))
+        busy.send(GET.replace(b"/ ", b"/known/wait ") + b"\r\n")
+        assert idle.send(GET + b"\r\n").read_response().status == 200
+        while not server.app.pauses:
+            assert idle.send(GET + b"\r\n").read_response().status == 200
+        assert idle.send(GET.replace(b"/ ", b"/known ") + b"\r\n").read_response().status == 200
+        for _ in range(3):
+            other = stack.enter_context(server.connect())
+            assert other.send(GET.replace(b"/ ", b"/known ") + b"\r\n").read_response().status == 200
+        assert idle.read_response().status == 503
         assert other.send(b"GET /release HTTP/1.1\r\n" + HOST + b"\r\n").read_response().status == 200
         assert busy.read_response().status == 200
 

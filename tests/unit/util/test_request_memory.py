@@ -334,7 +334,12 @@ MANY = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": 
 WIDE = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"a": "\u00e9" * 7_000}}).encode()
 
 
-@pytest.mark.parametrize("body", [LARGE, MANY, WIDE], ids=["bytes", "values", "escapes"])
+RAW = (
+    json.dumps(json.loads(WIDE), ensure_ascii=False).encode().replace("\u00e9".encode(), "\u00e9\u00e9\u00e9".encode())
+)
+
+
+@pytest.mark.parametrize("body", [LARGE, MANY, WIDE, RAW], ids=["bytes", "values", "escapes", "wide characters"])
 async def test_a_body_counts_by_its_bytes_its_values_and_the_width_of_its_characters(body: bytes) -> None:
     app = Slow()
     behind = auth_middleware(app, 1_000_000)

@@ -201,13 +201,13 @@ class IntrospectionVerifier:
         rules: ClaimsPolicy,
         clock: Clock,
         precheck: LocalPrecheck,
-        bounds: IntrospectionLimits | None = None,
+        bounds: IntrospectionLimits,
     ) -> None:
         self._endpoint = endpoint
         self._rules = policy_for_introspection(rules)
         self._clock = clock
         self._precheck = precheck
-        self._bounds = bounds = bounds or IntrospectionLimits()
+        self._bounds = bounds
         self._active: TokenCache[_CachedResult[Principal]] = TokenCache(
             max_bytes=bounds.cache_bytes - bounds.cache_bytes // _REJECTED_SHARE
         )

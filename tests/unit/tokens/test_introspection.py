@@ -7,6 +7,7 @@ import gzip
 import json
 from base64 import b64decode
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -24,7 +25,13 @@ from mcp_idp.providers import PROFILES
 from mcp_idp.testing.introspecting_issuer import MODE, SECRET, Introspecting, Reply, always_active
 from mcp_idp.testing.issuer import ISSUER, NOW, RESOURCE, Issuer, b64, rsa_key
 from mcp_idp.tokens.claims import ClaimsPolicy
-from mcp_idp.tokens.introspection import MAX_RESULT_AGE, IntrospectionLimits, IntrospectionVerifier, LocalPrecheck
+from mcp_idp.tokens.introspection import (
+    MAX_RESULT_AGE,
+    IntrospectionLimits,
+    IntrospectionVerifier,
+    LocalPrecheck,
+    policy_for_introspection,
+)
 from mcp_idp.tokens.issuers import IssuerVerifier
 from mcp_idp.util.clock import Clock
 from mcp_idp.util.memory_plan import TOKEN_BYTES
@@ -92,6 +99,47 @@ async def test_the_configured_endpoint_is_used_without_discovery() -> None:
         assert await outcome(idp, issuer.token()) == "accepted"
     assert [str(request.url) for request in issuer.requests] == ["http://inside:9000/ask"]
     assert list(issuer.calls) == ["/realms/mcp/protocol/openid-connect/certs"]
+
+
+@pytest.mark.requirement("introspection.endpoint")
+async def test_the_configured_key_set_outweighs_the_metadatas() -> None:
+    issuer = always_active()
+    async with provider(issuer, jwks_url="http://localhost:8080/realms/mcp/keys") as (idp, _):
+        assert await outcome(idp, issuer.token()) == "unavailable"
+    assert "/realms/mcp/keys" in issuer.calls
+    assert "/realms/mcp/protocol/openid-connect/certs" not in issuer.calls
+
+
+def test_the_limits_of_calls_are_those_that_the_documentation_states() -> None:
+    limits = IntrospectionLimits()
+    assert (limits.in_flight, limits.waiting, limits.waiting_each) == (10, 500, 200)
+    assert (limits.timeout, limits.max_rejection_age, limits.cache_bytes) == (5.0, 5.0, MAX_BYTES)
+
+
+def test_where_a_provider_s_tokens_have_no_scopes_neither_has_its_introspection_response() -> None:
+    rules = ClaimsPolicy(
+        issuer=ISSUER,
+        audience=RESOURCE,
+        profile=PROFILES["dex"],
+        access=load_access(Settings().access_file),
+        roles_claim="groups",
+        leeway=30,
+        max_lifetime=86400,
+    )
+    assert policy_for_introspection(rules).profile.scope_claims == ()
+    generic = policy_for_introspection(replace(rules, profile=PROFILES["generic"]))
+    assert "scope" in generic.profile.scope_claims
+
+
+@pytest.mark.parametrize("mode", ["jwt", "introspection"])
+async def test_the_status_of_a_token_is_known_for_as_long_as_its_result_is_cached(mode: str) -> None:
+    issuer = always_active()
+    async with provider(issuer, token_mode=mode) as (idp, clock):
+        token = issuer.token()
+        assert idp.seconds_known(token) == MAX_RESULT_AGE
+        await idp.verify(token)
+        clock.forward(MAX_RESULT_AGE / 3)
+        assert idp.seconds_known(token) == pytest.approx(MAX_RESULT_AGE * (1 if mode == "jwt" else 2 / 3))
 
 
 @pytest.mark.requirement("introspection.endpoint")

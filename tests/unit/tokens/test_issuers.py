@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64encode
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from mcp_idp.access.models import IssuerOverrides
 from mcp_idp.access.policy import AccessFileError, load_access
 from mcp_idp.config.env import SettingsError
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import InvalidToken, ProviderUnavailable
-from mcp_idp.providers import profile_for
+from mcp_idp.providers import PROFILES, profile_for
 from mcp_idp.testing.issuer import ISSUER, Issuer, public_jwk, rsa_key
-from mcp_idp.tokens.issuers import TokenVerifierRegistry, unverified_issuer
+from mcp_idp.tokens.issuers import TokenVerifierRegistry, check_audience, unverified_issuer
 from mcp_server.app import create_app
 from tests.support.access_files import access_file
 from tests.support.app import FakeClock, running
@@ -290,3 +292,20 @@ def test_the_issuer_is_read_from_the_outer_members_only(payload: str, issuer: st
 def test_the_issuer_is_found_without_parsing_what_follows(rest: str) -> None:
     """The rest is no JSON, so whoever parsed it would find nothing."""
     assert unverified_issuer(_payload('{"iss":"https://two",' + rest), 16_384) == "https://two"
+
+
+@pytest.mark.parametrize(
+    ("provider", "own", "settings", "accepted"),
+    [
+        ("keycloak", {}, {}, True),
+        ("cognito", {}, {}, False),
+        ("cognito", {"clients": ["one"]}, {}, True),
+        ("cognito", {"audience": "api"}, {}, True),
+        ("cognito", {}, {"audience": "api"}, True),
+    ],
+)
+def test_a_provider_without_audiences_needs_clients_or_an_audience(
+    provider: str, own: dict[str, Any], settings: dict[str, Any], *, accepted: bool
+) -> None:
+    with nullcontext() if accepted else pytest.raises(SettingsError, match="have no audience"):
+        check_audience(Settings(**settings), PROFILES[provider], IssuerOverrides(**own))

@@ -82,11 +82,31 @@ class JwtVerifier:
         if known is not None:
             return known
         header = parse_header(token, self._rules.profile.header_types)
-        key = await self._key_set.get_key(header.get("kid"), header["alg"], requester)
-        generation = self._key_set.generation
-        principal = validate_claims(_verify_signature(token, key), self._rules, self._clock.now())
+        claims, generation = await self._verified_claims(token, header, requester)
+        principal = validate_claims(claims, self._rules, self._clock.now())
         self._cache.put(token, generation, principal)
         return principal
+
+    async def _verified_claims(
+        self, token: str, header: dict[str, Any], requester: Hashable
+    ) -> tuple[dict[str, Any], int]:
+        """Returns the claims, and the generation of the keys that verified them.
+
+        A provider may give another key the same `kid`, so a token that the cached key does not verify is verified with
+        the newer one, if there is one.
+        """
+        keys, name = self._key_set, (header.get("kid"), header["alg"])
+        key = await keys.get_key(*name, requester)
+        generation = keys.generation
+        try:
+            return _verify_signature(token, key), generation
+        except InvalidToken as error:
+            if error.reason is not TokenErrorReason.SIGNATURE:
+                raise
+            replaced = await keys.get_replaced_key(*name, requester)
+            if replaced is None:
+                raise
+            return _verify_signature(token, replaced), keys.generation
 
 
 def parse_header(token: str, accepted_types: frozenset[str]) -> dict[str, Any]:

@@ -159,7 +159,7 @@ class AuthMiddleware:
             if origins:
                 extra = self._cors(origins)
                 if _is_preflight(scope):
-                    await Response(204, preflight_headers(origins[0]), b"").send(send)
+                    await Response(204, preflight_headers(origins[0], scope["headers"]), b"").send(send)
                     return
             principal = send.principal = await self._principal(scope, authorization)
             slot.begin(principal, scope["method"])

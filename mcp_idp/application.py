@@ -138,6 +138,7 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
         exchange=exchange,
         limits=limits.users,
         known=limits.known,
+        stream_comments=settings.quirk_stream_comments,
         adapters=adapters_for(servers, InvocationGuard(scope_requirements, access, decisions, limits.users)),
     )
 

@@ -9,7 +9,6 @@ recommends one "every 15 seconds or so" (section 9.2.7, "Authoring notes").
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -50,7 +49,7 @@ async def serve_with_comments(
     try:
         await serve(stream)
     finally:
-        commenting.cancel()
+        commenting.cancel()  # also drops its error, if the client has gone
         if stream.comments:
             log.debug("stream_comments_sent", comments=stream.comments)
 
@@ -85,13 +84,12 @@ class _CommentedStream:
 
     async def comment_regularly(self, interval: float, sleep: Callable[[float], Awaitable[None]]) -> None:
         """Sends a comment whenever no message was sent for `interval` seconds, until cancelled."""
-        with suppress(OSError):  # the client has gone, which ends the response too
-            while True:
-                messages = self._messages
-                await sleep(interval)
-                async with self._sending:
-                    if self._messages == messages:
-                        await self._comment()
+        while True:
+            messages = self._messages
+            await sleep(interval)
+            async with self._sending:
+                if self._messages == messages:
+                    await self._comment()
 
     async def _comment(self) -> None:
         if self._is_between_events:

@@ -20,7 +20,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from mcp_idp.errors import InvalidToken, NoAudience, ProviderUnavailable, RateLimited, TokenErrorReason
+from mcp_idp.errors import InvalidToken, NoAudience, ProviderUnavailable, RateLimited, TokenErrorReason, TokenTooLong
 from mcp_idp.principal import user_key
 from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
 from mcp_idp.util.concurrency import SingleFlight
@@ -139,7 +139,7 @@ class LocalPrecheck:
             ProviderUnavailable: the JWT cannot be verified because the keys are unavailable.
         """
         if len(token) > self.max_bytes:
-            raise InvalidToken(TokenErrorReason.TOO_LONG, expected=self.max_bytes, got=len(token))
+            raise TokenTooLong(expected=self.max_bytes, got=len(token))
         if self.signed is not None and (not self.opaque or _JWT_SHAPE.fullmatch(token)):
             return await self.signed.verify(token, requester)
         if _B64TOKEN.fullmatch(token) is None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 
-from mcp_idp.errors import InvalidToken, TokenErrorReason
+from mcp_idp.errors import InvalidToken, TokenErrorReason, TokenTooLong
 from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
 from mcp_idp.tokens.jwks import ALGORITHMS
 from mcp_idp.util import strict_json
@@ -75,7 +75,7 @@ class JwtVerifier:
             ProviderUnavailable: the token cannot be verified because the keys are unavailable.
         """
         if len(token) > self._max_bytes:
-            raise InvalidToken(TokenErrorReason.TOO_LONG, expected=self._max_bytes, got=len(token))
+            raise TokenTooLong(expected=self._max_bytes, got=len(token))
         await self._key_set.ensure_fresh()
         generation = self._key_set.generation
         known = self._cache.get(token, generation, self._clock.now())

@@ -50,6 +50,7 @@ CONTROLS = (
     Control("one of several audiences", lambda i: claiming(i, aud=["account", RESOURCE])),
     Control("no audience, of a listed client", lambda i: claiming(i, aud=..., azp="cli"), NO_AUD),
     Control("an end within the leeway", lambda i: claiming(i, exp=NOW - 29)),
+    Control("a long token, of a user with many groups", lambda i: claiming(i, groups=["x" * 50] * 185)),
     Control("a broader scope", lambda i: claiming(i, scope="mcp:admin")),
     Control("no sub, as with some providers", lambda i: claiming(i, sub=...)),
     Control("a claim that holds anything", lambda i: claiming(i, x={"a": [1, None, {"b": "\u00e9"}]})),

@@ -302,6 +302,22 @@ async def test_a_preflight_allows_few_parameters() -> None:
     assert len(await allowed_headers(many)) - len(await allowed_headers()) == 32
 
 
+@pytest.mark.parametrize(("length", "status"), [(13_400, 200), (16_384, 200), (16_600, 431), (30_000, 431)])
+async def test_a_token_that_is_too_long_is_rejected_with_the_name_of_the_setting(length: int, status: int) -> None:
+    async with running() as server:
+        size = length * 3 // 4 - len(server.issuer.token())
+        while len(token := server.issuer.token(groups="x" * size)) < length:
+            size += 1
+        response = await server.post(token)
+    assert response.status_code == status
+    if status == 431:
+        error = response.json()["error"]
+        assert "MAX_TOKEN_BYTES" in error["message"]
+        assert "logging in again will not change that" in error["message"]
+        assert error["data"]["error"] == "token_too_long"
+        assert "www-authenticate" not in response.headers
+
+
 @pytest.mark.requirement("transport_security.origin")
 async def test_listed_origins_replace_loopback() -> None:
     async with running(allowed_origins=("https://app.example",)) as server:

@@ -34,7 +34,7 @@ from mcp_idp.auth.rate_limiting.server_limits import RateLimits
 from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.env import SettingsError
 from mcp_idp.http.health import LIVE, readiness_endpoint
-from mcp_idp.http.landing_page import render_landing_page
+from mcp_idp.http.landing_page import landing_page_endpoint
 from mcp_idp.http.legacy_discovery import legacy_routes
 from mcp_idp.http.protected_resource import metadata_endpoint, metadata_paths, metadata_response, metadata_url
 from mcp_idp.http.router import Router
@@ -214,7 +214,7 @@ def _routes(
     ready: ASGIApp,
 ) -> Mapping[str, ASGIApp]:
     paths: dict[str, ASGIApp] = {
-        "/": render_landing_page(settings, access),
+        "/": landing_page_endpoint(settings, access),
         "/livez": LIVE,
         "/readyz": ready,
         settings.public_path: middleware,

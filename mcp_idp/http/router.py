@@ -34,8 +34,8 @@ class Router:
     """ASGI application that passes each request to the application at its path.
 
     Args:
-        paths: applications by exact path; any other path gets 404, without a challenge, and with the public URL: clients
-            are configured with a trailing slash or another path.
+        paths: applications by exact path; any other path gets 404, without a challenge, and with the public URL:
+            clients are configured with a trailing slash or another path.
         transport_security: which hosts are allowed.
         public_url: the URL that clients must use, for the log and for responses.
         lifespan: the application for the ASGI lifespan.

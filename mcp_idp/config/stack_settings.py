@@ -77,8 +77,8 @@ _STACK = (
                 default="true",
                 read_by=("compose",),
                 text=(
-                    "Whether the proxy in front of Keycloak also serves the realm's metadata at the origin, for clients "
-                    "that look for it there (docs/clients/quirks.md). In production the default is false."
+                    "Serve the realm's metadata at the origin of its issuer too, for clients that look for it there "
+                    "(docs/clients/quirks.md). In production the default is false."
                 ),
             ),
             Setting(

@@ -162,6 +162,7 @@ class DoctorTestbed:
     proxies: list[Proxy] = field(default_factory=list)
     server_ahead: float = 0.0
     register: bool = False
+    initial_access_tokens: dict[str, str] = field(default_factory=dict)
     token: str = ""
 
     async def results(self) -> list[Result]:
@@ -182,7 +183,14 @@ class DoctorTestbed:
                     make_evaluator(self.env, transport=internal_transport, clock=clock.clock) if self.token else None
                 )
                 safe_client = SafeHttpClient(http, self.url, now=lambda: NOW)
-                case = CheckContext(self.url, safe_client, register=self.register, evaluate=evaluate, token=self.token)
+                case = CheckContext(
+                    self.url,
+                    safe_client,
+                    register=self.register,
+                    initial_access_tokens=self.initial_access_tokens,
+                    evaluate=evaluate,
+                    token=self.token,
+                )
                 return await run_checks(case, CHECKS)
 
     async def findings(self) -> list[str]:

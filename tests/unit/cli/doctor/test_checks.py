@@ -17,7 +17,7 @@ from mcp_idp.cli.doctor.client_profiles import CLIENT_PROFILES
 from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.runner import all_findings, run_checks
 from mcp_idp.errors import TokenErrorReason
-from mcp_idp.testing.issuer import NOW
+from mcp_idp.testing.issuer import ISSUER, NOW
 from scripts.docs.doctor_table import PAGE, whole_page
 from tests.support.doctor_testbed import DoctorTestbed, responding, rewriting_header
 from tests.support.misconfigurations import DOCUMENT, MISCONFIGURATIONS, Misconfiguration, behind_tls, open_registration
@@ -143,6 +143,33 @@ async def test_each_test_registration_is_removed() -> None:
     assert await testbed.findings() == []
     assert testbed.provider.registered == set()
     assert len([line for line in testbed.provider.requests if line.startswith("DELETE")]) == len(CLIENT_PROFILES)
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        "Failed decode token",  # Keycloak 26.7.5, of an expired one and of a made-up one
+        "No remaining count on initial access token",  # Keycloak 26.7.5, of one that is used up
+        "The initial access token has expired, is used up, or is not one of this provider: ask …",  # the registrar
+    ],
+)
+async def test_an_invitation_that_is_over_is_named(description: str) -> None:
+    testbed = DoctorTestbed(register=True, initial_access_tokens={ISSUER: "iat"})
+    testbed.provider.registers = lambda _: (401, {"error": "invalid_token", "error_description": description})
+    found = all_findings(await testbed.results())
+    assert [finding.kind.name for finding in found] == ["registration_rejected"]
+    assert "the invitation is over" in found[0].fix
+
+
+@pytest.mark.parametrize(("issuer", "is_sent"), [(ISSUER, True), ("https://other.example", False)])
+async def test_the_initial_access_token_is_sent_to_its_provider_only(issuer: str, is_sent: bool) -> None:  # noqa: FBT001 - a row
+    testbed = DoctorTestbed(register=True, initial_access_tokens={issuer: "iat"})
+    to_server: list[str] = []
+    testbed.proxies.append(lambda request, _: to_server.append(str(request.headers)))
+    await testbed.results()
+    with_token = [line for line in testbed.provider.sent if "Bearer iat" in line]
+    assert len(with_token) == len(CLIENT_PROFILES) * is_sent
+    assert "Bearer iat" not in str(to_server)
 
 
 async def test_the_registration_token_goes_nowhere_else() -> None:

@@ -105,6 +105,7 @@ class Provider:
             "oauth-authorization-server": f"/.well-known/oauth-authorization-server{base}",
             "inserted": f"/.well-known/openid-configuration{base}",
             "appended": f"{base}/.well-known/openid-configuration",
+            "origin": "/.well-known/oauth-authorization-server",
         }
         if path in {documents[form] for form in self.forms}:
             return _json(200, {name: value for name, value in self.document.items() if value is not None})
@@ -162,6 +163,7 @@ class DoctorTestbed:
     proxies: list[Proxy] = field(default_factory=list)
     server_ahead: float = 0.0
     register: bool = False
+    quirks: bool = False
     initial_access_tokens: dict[str, str] = field(default_factory=dict)
     token: str = ""
 
@@ -187,6 +189,7 @@ class DoctorTestbed:
                     self.url,
                     safe_client,
                     register=self.register,
+                    quirks=self.quirks,
                     initial_access_tokens=self.initial_access_tokens,
                     evaluate=evaluate,
                     token=self.token,

@@ -74,6 +74,7 @@ class DoctorOptions:
     Attributes:
         url: The MCP server's URL.
         register: Whether to try client registrations.
+        quirks: Whether to report what helps clients that do not follow the specification.
         inside: Whether to check the provider through Keycloak's admin API.
         probe: Whether to probe Keycloak's known weaknesses.
         token: The access token to evaluate, or "".
@@ -83,6 +84,7 @@ class DoctorOptions:
 
     url: str
     register: bool
+    quirks: bool
     inside: bool
     probe: bool
     token: str
@@ -96,6 +98,7 @@ class DoctorArguments:
 
     Attributes:
         register: Whether to try client registrations.
+        quirks: Whether to report what helps clients that do not follow the specification.
         inside: Whether to check the provider through Keycloak's admin API.
         probe: Whether to probe Keycloak's known weaknesses.
         fix: Whether to fix first what the bootstrap can fix.
@@ -106,6 +109,7 @@ class DoctorArguments:
     """
 
     register: bool
+    quirks: bool
     inside: bool
     probe: bool
     fix: bool
@@ -117,6 +121,7 @@ class DoctorArguments:
 
 _FLAGS = {
     "register": "test registrations, and remove each at once",
+    "quirks": "also report what helps clients that do not follow the specification",
     "inside": "also check through Keycloak's admin API, as mcp-idp bootstrap check does",
     "probe": "probe the nine weaknesses, on your own Keycloak: needs its admin client",
     "fix": "first fix what mcp-idp bootstrap apply can fix, after asking",
@@ -206,6 +211,7 @@ def _parse_options(options: DoctorArguments, login: LoginArguments, secrets: Red
     return DoctorOptions(
         url,
         options.register,
+        options.quirks,
         options.inside,
         options.probe,
         token,
@@ -235,6 +241,7 @@ async def _examine(order: DoctorOptions) -> list[Result]:
             order.url,
             SafeHttpClient(http, order.url),
             register=order.register,
+            quirks=order.quirks,
             initial_access_tokens=_initial_access_tokens(stack_environment(os.environ)),
             evaluate=make_evaluator(stack_environment(os.environ)) if order.token else None,
             token=order.token,

@@ -30,6 +30,7 @@ class CheckContext:
         url: The MCP server's URL, as clients use it.
         http: Sends all requests.
         register: Whether to try client registrations.
+        quirks: Whether to report what helps clients that do not follow the specification.
         initial_access_tokens: The tokens to register with, by the only issuer that may see each.
         evaluate: Evaluates the token; None without a token.
         look_inside: Checks the provider through the admin API, if requested.
@@ -49,6 +50,7 @@ class CheckContext:
     url: str
     http: SafeHttpClient
     register: bool = False
+    quirks: bool = False
     initial_access_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     evaluate: Evaluator | None = None
     look_inside: Callable[[], Awaitable[AdminCheckResult]] | None = None

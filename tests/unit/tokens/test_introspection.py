@@ -216,6 +216,32 @@ async def test_the_start_does_not_end_if_waiting_can_help_or_nothing_is_missing(
     assert await _failed_start(issuer, tmp_path, {}, **settings) is None
 
 
+@pytest.mark.parametrize(
+    ("in_token", "in_response", "actor"),
+    [
+        ({"sub": "a"}, {"sub": "a"}, "a"),
+        ({"sub": "a"}, ..., "a"),  # a response that omits the actor does not remove it
+        (..., {"sub": "b"}, "b"),
+        ({"sub": "a"}, {"sub": "b"}, "b"),
+        (..., ..., None),
+    ],
+)
+async def test_the_actor_is_that_of_the_response_or_else_of_the_token(
+    in_token: object, in_response: object, actor: str | None
+) -> None:
+    issuer = always_active(act=in_response)
+    async with provider(issuer) as (idp, _):
+        principal = await idp.verify(issuer.token(act=in_token))
+    assert (principal.actor and principal.actor.subject) == actor
+
+
+@pytest.mark.parametrize("act", ["agent-1", {}, {"sub": ""}, [{"sub": "a"}]])
+async def test_an_introspected_token_with_a_malformed_actor_is_rejected(act: object) -> None:
+    issuer = always_active(act=act)
+    async with provider(issuer, **GENERIC) as (idp, _):
+        assert await outcome(idp, OPAQUE) == "claims_malformed"
+
+
 async def test_the_server_is_ready_with_keys_and_uses_the_introspection_result() -> None:
     issuer = always_active()
     async with running(issuer, **MODE) as server:

@@ -121,6 +121,7 @@ ELSEWHERE = {
     "provider_exploitable",
     "provider_not_probed",
 }
+ELSEWHERE |= {"quirk_authorize_redirect", "quirk_legacy_discovery", "quirk_origin_metadata", "parameter_headers"}
 ELSEWHERE |= {"token_inactive", "token_unchecked", "login_failed"}
 
 

@@ -34,7 +34,7 @@ from mcp_idp.auth.rate_limiting.server_limits import RateLimits
 from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.env import SettingsError
 from mcp_idp.http.health import LIVE, readiness_endpoint
-from mcp_idp.http.landing_page import render_landing_page
+from mcp_idp.http.landing_page import landing_page_endpoint
 from mcp_idp.http.legacy_discovery import legacy_routes
 from mcp_idp.http.protected_resource import metadata_endpoint, metadata_paths, metadata_response, metadata_url
 from mcp_idp.http.router import Router
@@ -138,6 +138,7 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
         exchange=exchange,
         limits=limits.users,
         known=limits.known,
+        stream_comments=settings.quirk_stream_comments,
         adapters=adapters_for(servers, InvocationGuard(scope_requirements, access, decisions, limits.users)),
     )
 
@@ -149,13 +150,15 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
         }
 
     legacy = legacy_routes(settings, metadata_url(settings), clock, client)
+    checks = [verifier.check_metadata for verifier in trusted.all] if trusted else []
     ready = readiness_endpoint(trusted.primary.keys if trusted else None, usage, audit)
     paths = {**legacy, **_routes(settings, access, middleware, ready)}
     tasks = [p.wait_until_ready for p in trusted.all] if trusted else [_warn_of_disabled_auth]
     tasks += [limits.shared.run] if limits.shared else []
     closers = [part.close for part in (trusted, exchange, limits.shared) if part is not None]
     reports = [decisions.report_repeated]
-    lifespan = _lifespan(application, [*tasks, lambda: _report_regularly(reports)], closers, None if http else client)
+    tasks += [lambda: _report_regularly(reports)]
+    lifespan = _lifespan(application, tasks, closers, checks=checks, client=None if http else client)
     router = Router(paths, transport_security, settings.public_url, lifespan, repeated=RepeatedEvents(clock.monotonic))
     reports.append(router.report_repeated)
     return limits.limit_addresses(router, transport_security, decisions)
@@ -170,11 +173,14 @@ def _lifespan(
     app: ASGIApp,
     tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]],
     closers: Sequence[Callable[[], Awaitable[None]]],
+    *,
+    checks: Sequence[Callable[[], Awaitable[None]]],
     client: httpx.AsyncClient | None,
 ) -> ASGIApp:
     """Returns the lifespan application: runs that of `app` and the background tasks, then releases resources.
 
     `tasks` are the background tasks. At shutdown they are cancelled, `closers` are called and `client` is closed.
+    `checks` run before `app` starts; one that raises `SettingsError` ends the start with its message.
     """
 
     @asynccontextmanager
@@ -189,21 +195,34 @@ def _lifespan(
             yield
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        responded = False
-
-        async def send_noting(message: Message) -> None:
-            nonlocal responded
-            responded = True
-            await send(message)
-
         async with around():
-            try:
-                await app(scope, receive, send_noting)
-            finally:
-                if not responded:
-                    await send({"type": "lifespan.startup.failed", "message": _NO_LIFESPAN})
+            await _serve_lifespan(app, checks, scope, receive, send)
 
     return run
+
+
+async def _serve_lifespan(
+    app: ASGIApp, checks: Sequence[Callable[[], Awaitable[None]]], scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Runs the checks and then the lifespan of `app`; lets the start fail if one of them cannot start."""
+    responded = False
+
+    async def send_noting(message: Message) -> None:
+        nonlocal responded
+        responded = True
+        await send(message)
+
+    try:
+        for check in checks:
+            await check()
+    except SettingsError as error:
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        return
+    try:
+        await app(scope, receive, send_noting)
+    finally:
+        if not responded:
+            await send({"type": "lifespan.startup.failed", "message": _NO_LIFESPAN})
 
 
 def _routes(
@@ -213,7 +232,7 @@ def _routes(
     ready: ASGIApp,
 ) -> Mapping[str, ASGIApp]:
     paths: dict[str, ASGIApp] = {
-        "/": render_landing_page(settings, access),
+        "/": landing_page_endpoint(settings, access),
         "/livez": LIVE,
         "/readyz": ready,
         settings.public_path: middleware,

@@ -5,7 +5,8 @@ AuthError
 ├── InvalidRequest        400  malformed credentials: Bearer without a token, two Authorization headers
 ├── InvalidBody           400  the body is not one unambiguous JSON object
 ├── InvalidToken          401  the token does not verify; `reason` is logged, never sent
-│   └── NoAudience        403  all but the audience verifies, and the token names none at all; no challenge
+│   ├── NoAudience        403  all but the audience verifies, and the token names none at all; no challenge
+│   └── TokenTooLong      431  the token is longer than MAX_TOKEN_BYTES; no challenge
 ├── InsufficientScope     403  the token lacks a scope that a new login could grant
 ├── InsufficientRole      403  the token lacks a scope that no login of this user can grant; no challenge
 ├── ScopeResolutionError  403  the required scopes cannot be derived from the arguments; no challenge
@@ -20,7 +21,7 @@ AuthError
 ├── ProviderUnavailable   503  the token's status is not cached and the identity provider is unreachable
 └── AuditUnavailable      503  the decision cannot be written to the audit log (AUDIT_LOG)
 
-Sources: RFC 6750 section 3.1, RFC 9110 section 15.
+Sources: RFC 6750 section 3.1, RFC 9110 section 15, RFC 6585.
 """
 
 from __future__ import annotations
@@ -142,6 +143,24 @@ class NoAudience(InvalidToken):
 
     def __init__(self, *, expected: object) -> None:
         super().__init__(TokenErrorReason.AUDIENCE, expected=expected, got=None)
+
+
+class TokenTooLong(InvalidToken):
+    """The token is longer than MAX_TOKEN_BYTES (RFC 6585 section 5).
+
+    Its length follows from the user's groups and roles, so a new login or a refresh brings the same token, and there is
+    no challenge.
+    """
+
+    status = 431
+    code = "token_too_long"
+    description = (
+        "The access token is longer than this server accepts, and logging in again will not change that. Ask the "
+        "operator of this server to raise MAX_TOKEN_BYTES, or to have fewer groups and roles in the token."
+    )
+
+    def __init__(self, *, expected: int, got: int) -> None:
+        super().__init__(TokenErrorReason.TOO_LONG, expected=expected, got=got)
 
 
 class InsufficientScope(AuthError):

@@ -8,6 +8,21 @@ ClaimValue = str | int | float | bool | tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts for the user of a token (`act`, RFC 8693 section 4.1), at least with a subject or a client.
+
+    Attributes:
+        subject: the acting party (`sub`).
+        issuer: who identifies it (`iss`); None if the token does not say so.
+        client: its client id (`client_id`).
+    """
+
+    subject: str | None
+    issuer: str | None = None
+    client: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """The authenticated caller.
 
@@ -19,6 +34,8 @@ class Principal:
         expires_at: when the token expires, in seconds since the epoch (`exp`).
         roles: the user's roles for this resource. None if the token does not list roles: then a new login is assumed
             to be able to grant any scope.
+        actor: who acts for the user, such as an agent; None if the user acts. It has the rights of the token, so it
+            changes no decision; of a chain of actors it is the current one.
         claims: pairs of name and value, of the claims that `claims` in the access file exposes to tools.
     """
 
@@ -28,6 +45,7 @@ class Principal:
     scopes: frozenset[str]
     expires_at: float
     roles: frozenset[str] | None = None
+    actor: Actor | None = None
     claims: tuple[tuple[str, ClaimValue], ...] = field(default=(), compare=False)
     # In Python, True, 1 and 1.0 are equal, but claims with these values must not be, so their `repr` is compared.
     _typed_claims: str = field(init=False, repr=False)

@@ -25,6 +25,7 @@ from mcp_idp.errors import (
     RateLimited,
     ScopeResolutionError,
     ServerFull,
+    TokenTooLong,
     TooManyRequests,
 )
 from mcp_idp.http.body import MAX_ID_CHARACTERS
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _FORBIDDEN = -32003  # in the range that MCP leaves to implementations
+# Their response is a JSON-RPC error, whose message clients show to the user.
+_SHOWN = (InsufficientScope, InsufficientRole, ScopeResolutionError, NotListed, NoAudience, TokenTooLong)
 
 
 class ChallengeBuilder:
@@ -66,8 +69,10 @@ class ChallengeBuilder:
         """
         if isinstance(error, MissingCredentials):
             return self.unauthenticated_response
-        if isinstance(error, InsufficientScope | InsufficientRole | ScopeResolutionError | NotListed | NoAudience):
-            return Response.json(403, _json_rpc_error(error, correlation_id, message or {}), self._headers(error))
+        if isinstance(error, _SHOWN):
+            return Response.json(
+                error.status, _json_rpc_error(error, correlation_id, message or {}), self._headers(error)
+            )
         return self._build(error, correlation_id)
 
     def _build(self, error: AuthError, correlation_id: str | None) -> Response:
@@ -80,7 +85,7 @@ class ChallengeBuilder:
         match error:
             case MissingCredentials():
                 return (self._challenge(None, self._login_scopes),)
-            case InvalidRequest() | InvalidToken() if not isinstance(error, NoAudience):
+            case InvalidRequest() | InvalidToken() if not isinstance(error, _SHOWN):
                 return (self._challenge(error.code, self._login_scopes),)
             case InsufficientScope():
                 return (self._challenge(error.code, error.required),)

@@ -40,6 +40,11 @@ log = structlog.get_logger("mcp_idp.auth.middleware")
 _LOGGED_CHARACTERS = 200
 _UNTRUSTED_PROXY = "all clients of a proxy have one address: set TRUSTED_PROXIES to the address of the proxy"
 
+_NO_SUBJECT = (
+    "RFC 9068 section 2.2 requires sub: limits count all tokens of the client as one user, a session is bound to its "
+    "token, and the audit log cannot name the user (Keycloak: give the client the scope basic)"
+)
+
 
 class DecisionRecorder:
     """Records decisions and sends the responses to rejected requests.
@@ -65,7 +70,10 @@ class DecisionRecorder:
             subject=_log_safe(principal.subject),
             client=_log_safe(principal.client),
             scopes=_log_safe(scopes),
+            **_actor_field(principal),
         )
+        if principal.subject is None:
+            log.warning("token_without_subject", client=_log_safe(principal.client), hint=_NO_SUBJECT)
 
     def record_allowed(
         self, principal: Principal, message: Mapping[str, Any] | None, runs: Iterable[tuple[str, str]] = ()
@@ -236,6 +244,12 @@ class DecisionRecorder:
         if self._audit is not None:
             with suppress(AuditUnavailable):  # logged there
                 self._audit.record_rejection_counts(counts)
+
+
+def _actor_field(principal: Principal) -> dict[str, str | None]:
+    """Returns who acts for the user, for the log; nothing if the user acts."""
+    actor = principal.actor
+    return {} if actor is None else {"actor": _log_safe(actor.subject or actor.client)}
 
 
 def _reason(error: AuthError) -> str:

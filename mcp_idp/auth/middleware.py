@@ -21,6 +21,7 @@ from mcp_idp.auth.rate_limiting.by_address import KNOWN_TOKEN, REQUESTER
 from mcp_idp.auth.rate_limiting.by_user import RequestSlot, UserLimits
 from mcp_idp.auth.rate_limiting.known_tokens import KnownTokens
 from mcp_idp.auth.scopes import require_scopes
+from mcp_idp.auth.stream_comments import serve_with_comments
 from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN, end_stream_with_token
 from mcp_idp.config.rate_limit_settings import NO_LIMITS
 from mcp_idp.errors import AuthError, InvalidToken, OriginNotAllowed, TooManyRequests
@@ -84,6 +85,8 @@ class AuthMiddleware:
         limits: limits what each user may do; None for no limits.
         known: the tokens that were verified before, shared with `AddressLimiter`.
         max_callers: how many tokens the verifiers cache; their callers are cached too.
+        stream_comments: seconds without an event after which a comment is sent on a stream that would not end by
+            itself; 0 for no comments.
     """
 
     def __init__(  # noqa: PLR0913 - each by name
@@ -103,6 +106,7 @@ class AuthMiddleware:
         adapters: Sequence[ServerAdapter] = (),
         limits: UserLimits | None = None,
         known: KnownTokens | None = None,
+        stream_comments: float = 0.0,
     ) -> None:
         self._app = app
         self._adapters = adapters
@@ -116,6 +120,7 @@ class AuthMiddleware:
         self._seconds_known = seconds_known
         self._exchange = exchange
         self._budget = budget
+        self._stream_comments = stream_comments
         self._limits = limits or UserLimits(NO_LIMITS, {}, time.time)
         self._known = KnownTokens(time.time) if known is None else known
         # The verifiers return the same cached principal for the same token, so each is authorized and logged once.
@@ -159,7 +164,7 @@ class AuthMiddleware:
             if origins:
                 extra = self._cors(origins)
                 if _is_preflight(scope):
-                    await Response(204, preflight_headers(origins[0]), b"").send(send)
+                    await Response(204, preflight_headers(origins[0], scope["headers"]), b"").send(send)
                     return
             principal = send.principal = await self._principal(scope, authorization)
             slot.begin(principal, scope["method"])
@@ -226,7 +231,9 @@ class AuthMiddleware:
         try:
             await end_stream_with_token(
                 self._remaining_lifetime(principal),
-                lambda noted: self._app(scope, receive, noted),
+                lambda noted: serve_with_comments(
+                    lambda commented: self._app(scope, receive, commented), noted, self._stream_comments
+                ),
                 send,
                 verify_again,
                 lambda: self._seconds_known(token),

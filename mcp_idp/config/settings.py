@@ -288,6 +288,24 @@ class Settings:
             "look for it at this server. The log records its use, and requests for it while it is disabled."
         ),
     )
+    quirk_authorize_redirect: bool = setting(
+        "QUIRK_AUTHORIZE_REDIRECT",
+        read_flag,
+        "false",
+        text=(
+            "Quirks help clients that do not follow the specification (docs/clients/quirks.md). This one redirects GET "
+            "/authorize at this server to the provider, for clients that ignore the protected resource metadata."
+        ),
+    )
+    quirk_stream_comments: int = setting(
+        "QUIRK_STREAM_COMMENTS",
+        read_duration,
+        "15s",
+        text=(
+            "Send a comment at once on streams that may have no event for long, and again after so much time without "
+            "one, so that proxies neither hold back the response nor close the connection; 0s for none."
+        ),
+    )
     disable_auth: bool = setting(
         "DISABLE_AUTH",
         read_flag,

@@ -72,6 +72,16 @@ _STACK = (
                 ),
             ),
             Setting(
+                name="QUIRK_ORIGIN_METADATA",
+                parse=read_flag,
+                default="true",
+                read_by=("compose",),
+                text=(
+                    "Serve the realm's metadata at the origin of its issuer too, for clients that look for it there "
+                    "(docs/clients/quirks.md). In production the default is false."
+                ),
+            ),
+            Setting(
                 name="REGISTRAR_RATE_LIMIT",
                 parse=whole_number(0, 1_000_000),
                 default="60",

@@ -11,10 +11,13 @@ from mcp_idp.http.client_snippets import Snippet, client_snippets
 from mcp_idp.http.responses import Response
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
     from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.config.settings import Settings
 
 _TEMPLATE = Path(__file__).with_name("landing_page.html")
+_MCP_ONLY = frozenset({"POST", "DELETE"})
 _HEADERS = (
     (b"cache-control", b"no-cache"),
     # The page is text and one style block: it needs no scripts, no resources and no framing.
@@ -25,6 +28,19 @@ _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
+
+
+def landing_page_endpoint(settings: Settings, access: AccessPolicy) -> ASGIApp:
+    """Returns the application at `/`: the page, or, for a client that sends MCP messages there, the URL to use."""
+    page = render_landing_page(settings, access)
+    text = f"This is a page for people. The URL of the MCP server is exactly {settings.public_url}"
+    document = {"error": "method_not_allowed", "error_description": text}
+    misdirected = Response.json(405, document, ((b"allow", b"GET, HEAD"),))
+
+    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+        await (misdirected.send(send) if scope["method"] in _MCP_ONLY else page(scope, receive, send))
+
+    return endpoint
 
 
 def render_landing_page(settings: Settings, access: AccessPolicy) -> Response:

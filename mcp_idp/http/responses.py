@@ -61,6 +61,10 @@ class Response:
 METHOD_NOT_ALLOWED = Response.json(
     405, {"error": "method_not_allowed", "error_description": "Use GET."}, ((b"allow", b"GET, HEAD"),)
 )
-NOT_FOUND = Response.json(
-    404, {"error": "not_found", "error_description": "Nothing is served at this path. GET / lists what is."}
-)
+NOT_FOUND = Response.json(404, {"error": "not_found", "error_description": "Nothing is served at this path."})
+
+
+def not_found(public_url: str) -> Response:
+    """Returns the response at a path where nothing is served, with the URL to use instead."""
+    text = f"Nothing is served at this path. The URL of the MCP server is exactly {public_url}"
+    return Response.json(404, {"error": "not_found", "error_description": text})

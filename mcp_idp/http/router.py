@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from mcp_idp.errors import HostNotAllowed
-from mcp_idp.http.responses import NOT_FOUND, Response
+from mcp_idp.http.responses import Response, not_found
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,9 +34,10 @@ class Router:
     """ASGI application that passes each request to the application at its path.
 
     Args:
-        paths: applications by exact path; any other path gets 404, without a challenge.
+        paths: applications by exact path; any other path gets 404, without a challenge, and with the public URL:
+            clients are configured with a trailing slash or another path.
         transport_security: which hosts are allowed.
-        public_url: the URL that clients must use, for the log.
+        public_url: the URL that clients must use, for the log and for responses.
         lifespan: the application for the ASGI lifespan.
         repeated: says which requests with another Host are logged in full.
     """
@@ -53,6 +54,7 @@ class Router:
         self._paths = paths
         self._transport_security = transport_security
         self._public_url = public_url
+        self._not_found = not_found(public_url)
         self._lifespan = lifespan
         self._repeated = repeated
         self._warned_aliases: set[bytes] = set()
@@ -75,7 +77,7 @@ class Router:
             return
         application = self._paths.get(path)
         if application is None:
-            await NOT_FOUND.send(send)
+            await self._not_found.send(send)
         else:
             await application(scope, receive, send)
 

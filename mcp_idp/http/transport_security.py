@@ -20,8 +20,12 @@ _LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", r
 _LOOPBACK_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.ASCII)
 _EXPOSED = b"WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After, RateLimit, RateLimit-Policy"
 _ALLOWED_HEADERS = (
-    b"Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID"
+    b"Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID, "
+    b"DPoP"
 )
+# A parameter of a tool in a header of its own (SEP-2243). Its name is a token (RFC 9110 section 5.6.2).
+_PARAMETER_HEADER = re.compile(rb"mcp-param-[!#$%&'*+.^_`|~0-9a-z-]{1,64}", re.IGNORECASE)
+_MAX_PARAMETER_HEADERS = 32
 _PREFLIGHT_SECONDS = b"600"
 
 
@@ -73,17 +77,30 @@ def cors_headers(origin: bytes) -> Headers:
     )
 
 
-def preflight_headers(origin: bytes) -> Headers:
+def preflight_headers(origin: bytes, request_headers: Iterable[tuple[bytes, bytes]] = ()) -> Headers:
     """Returns the headers of a preflight response (Fetch standard, "CORS-preflight request").
 
     Preflights need no token.
+
+    Args:
+        origin: the allowed origin.
+        request_headers: the headers of the request. Of the headers that it asks for, those that carry a parameter of a
+            tool are allowed by name, because a wildcard does not cover requests with `Authorization`.
     """
     return (
         *cors_headers(origin),
         (b"access-control-allow-methods", b"GET, POST, DELETE"),
-        (b"access-control-allow-headers", _ALLOWED_HEADERS),
+        (b"access-control-allow-headers", b", ".join([_ALLOWED_HEADERS, *_parameter_headers(request_headers)])),
         (b"access-control-max-age", _PREFLIGHT_SECONDS),
     )
+
+
+def _parameter_headers(request_headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+    """Returns the names of parameter headers that a preflight asks for, each once and in lower case, bounded."""
+    requested = b",".join(value for name, value in request_headers if name == b"access-control-request-headers")
+    words = (word.strip(b" \t").lower() for word in requested.split(b","))
+    names = dict.fromkeys(word for word in words if _PARAMETER_HEADER.fullmatch(word))
+    return list(names)[:_MAX_PARAMETER_HEADERS]
 
 
 _FIRST_LETTERS = b"aAvV"

@@ -123,7 +123,7 @@ def _malformed(description: str) -> HttpRejection:
 HEAD_TOO_LARGE = HttpRejection(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     "headers_too_large",
-    "The request line and headers are too long.",
+    "The request line and headers are too long: together they may have 32 KiB.",
 )
 TOO_MANY_HEADERS = HttpRejection(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too_many_headers", "The request has too many header fields."

@@ -5,6 +5,8 @@
 - Once the caller's token has expired, no token is returned, even to a task that the caller's request started earlier.
 - Concurrent requests for the same token share one call. The number of running and waiting calls is bounded, in total
   and for each user, and users are served in turn.
+- If somebody acts for the caller (`act`), a token that no longer says so is not used: the downstream API would take the
+  actor for the user.
 - If there is an audit log, the outcome is recorded there before a tool gets the token.
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,24 +28,27 @@ from mcp_idp.oauth.discovery import find_token_endpoint
 from mcp_idp.oauth.endpoints import TokenEndpoint
 from mcp_idp.oauth.http import FetchError
 from mcp_idp.principal import user_key
+from mcp_idp.util import strict_json
 from mcp_idp.util.concurrency import SingleFlight
 from mcp_idp.util.fair_queue import FairQueue, QueueLimits
 from mcp_idp.util.token_cache import TokenCache
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Mapping
 
     import httpx
 
     from mcp_idp.access.models import DownstreamApi
     from mcp_idp.config.settings import Settings
     from mcp_idp.observability.audit import AuditLog
-    from mcp_idp.principal import Principal
+    from mcp_idp.principal import Actor, Principal
     from mcp_idp.util.clock import Clock
 
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a token type URI, not a token
 _LOGGED_CHARACTERS = 200
 _MAX_LOGGED_WORD = 20  # characters: shorter than any secure token
+_JWS_SEGMENTS = 3
+_ACTOR_LOST = "the identity provider issued a token that does not say who acts for the user (act)"
 _LONGEST_SECONDS = 2**31  # 68 years: a larger expires_in is not plausible
 
 
@@ -95,6 +101,31 @@ def parse_response(response: Mapping[str, Any], sent: str, audience: str, now: f
     ends = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds < _LONGEST_SECONDS
     # Without a plausible expires_in the token is used once and not served from the cache.
     return ExchangedToken(token, now + (float(seconds) if ends else 0.0))  # type: ignore[arg-type]  # ends
+
+
+def names_actor(token: str, actor: Actor) -> bool:
+    """Whether an exchanged token says that this actor acts, as the current actor or an earlier one in the chain.
+
+    The token comes from the provider itself, so its signature, for the downstream API, is not verified here.
+
+    Args:
+        token: the exchanged token. One that is not a JWT does not say who acts.
+        actor: who acts in the token that was exchanged.
+    """
+    parts = token.split(".")
+    if len(parts) != _JWS_SEGMENTS:
+        return False
+    try:
+        claims = strict_json.loads(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return False
+    named = claims.get("act") if isinstance(claims, dict) else None
+    while isinstance(named, dict):
+        issuer = named.get("iss", actor.issuer)
+        if (named.get("sub"), named.get("client_id")) == (actor.subject, actor.client) and issuer == actor.issuer:
+            return True
+        named = named.get("act")
+    return False
 
 
 def _without_tokens(text: str) -> str:
@@ -192,9 +223,7 @@ class TokenExchange:
         """Requests a token and records the outcome in the audit log; returns errors instead of raising them."""
         correlation_id = secrets.token_hex(8)
         try:
-            outcome: ExchangedToken | TokenExchangeError = await self._request_token(
-                user_key(principal), token, audience, scopes
-            )
+            outcome: ExchangedToken | TokenExchangeError = await self._request_token(principal, token, audience, scopes)
         except TokenExchangeError as exchange_error:
             log_fields = {"audience": ascii(audience)[1:-1][:_LOGGED_CHARACTERS], "error": exchange_error.reason}
             log.warning("token_exchange_failed", correlation_id=correlation_id, **log_fields)
@@ -208,7 +237,7 @@ class TokenExchange:
         return outcome
 
     async def _request_token(
-        self, user: Hashable, token: str, audience: str, scopes: tuple[str, ...]
+        self, principal: Principal, token: str, audience: str, scopes: tuple[str, ...]
     ) -> ExchangedToken:
         question = {
             "grant_type": GRANT_TYPE,
@@ -221,7 +250,7 @@ class TokenExchange:
             question["scope"] = " ".join(scopes)
         message = f"the identity provider issued no token for {audience}"
         try:
-            async with asyncio.timeout(_TIMEOUT_SECONDS), self._slots.slot(user):
+            async with asyncio.timeout(_TIMEOUT_SECONDS), self._slots.slot(user_key(principal)):
                 response = await self._endpoint.request_token(question)
         except ProviderUnavailable as error:
             raise TokenExchangeError(message, error.detail) from None
@@ -229,7 +258,10 @@ class TokenExchange:
             raise TokenExchangeError(message, "too many tokens of this user wait to be exchanged") from error
         except TimeoutError:
             raise TokenExchangeError(message, f"no response within {_TIMEOUT_SECONDS:g} s") from None
-        return parse_response(response, token, audience, self._clock.now())
+        issued = parse_response(response, token, audience, self._clock.now())
+        if principal.actor is not None and not names_actor(issued.token, principal.actor):
+            raise TokenExchangeError(_ACTOR_LOST)
+        return issued
 
     async def _token_endpoint(self) -> str:
         if self._url is None:

@@ -150,6 +150,7 @@ class AuditLog:
             "issuer": principal.issuer if principal else None,
             "subject": principal.subject if principal else None,
             "client": principal.client if principal else None,
+            **_actor(principal),
             "scopes": sorted(principal.scopes) if principal else None,
             "method": method,
             "target": target,
@@ -178,6 +179,14 @@ def _method_and_target(message: Mapping[str, Any] | None) -> tuple[str | None, s
     method, params = message.get("method"), message.get("params")
     named = params if isinstance(method, str) and method in _METHODS_WITH_NAME and isinstance(params, dict) else {}
     return _bounded(method), _bounded(named.get("name"))
+
+
+def _actor(principal: Principal | None) -> Mapping[str, dict[str, str | None]]:
+    """Returns the member that names who acts for the user, or nothing."""
+    actor = principal.actor if principal else None
+    if actor is None:
+        return _NOTHING
+    return {"actor": {"subject": actor.subject, "issuer": actor.issuer, "client": actor.client}}
 
 
 def _bounded(text: object) -> str | None:

@@ -118,7 +118,7 @@ def _allowed_uris(name: str, value: Any, limits: Limits) -> list[str]:
         if not isinstance(uri, str) or len(uri) > MAX_URI_CHARACTERS or not limits.allows(uri):
             raise InvalidRedirectUri(
                 f"{name}[{index}]: this provider allows http URIs on loopback (localhost, 127.0.0.1, [::1]; any port, "
-                "a plain path) and those that its administrator listed"
+                "a plain path) and those that its administrator listed; clients with others need a client_id from there"
             )
     return value
 

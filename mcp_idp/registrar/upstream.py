@@ -39,6 +39,17 @@ _FORWARDED = (
 )
 _RETURNED = ("cache-control", "location", "pragma", "retry-after", "vary", "www-authenticate")
 _CORS = "access-control-"
+_UNAUTHORIZED = 401
+# Keycloak 26.7.5 says "Failed decode token" of an expired initial access token.
+_INVITATION_OVER = json.dumps(
+    {
+        "error": "invalid_token",
+        "error_description": (
+            "The initial access token has expired, is used up, or is not one of this provider: "
+            "ask its administrator for another one (RFC 7591 section 3)."
+        ),
+    }
+).encode()
 
 
 def create_client(tls: ssl.SSLContext, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
@@ -107,6 +118,8 @@ class Upstream:
             raise ProviderFailed(f"status {response.status_code}", 502)
         if response.status_code == _CREATED:
             content = _with_own_uris(content, own_uris)
+        elif response.status_code == _UNAUTHORIZED and values(headers, b"authorization"):
+            content = _INVITATION_OVER
         return Response(response.status_code, _returned(response.headers, len(content)), content)
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mcp_idp.errors import InvalidToken, NoAudience, TokenErrorReason
-from mcp_idp.principal import Principal
+from mcp_idp.principal import Actor, Principal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -224,8 +224,26 @@ def validate_claims(claims: Mapping[str, Any], rules: ClaimsPolicy, now: float) 
         scopes=scopes,
         expires_at=expires_at,
         roles=roles,
+        actor=actor_from_claims(claims),
         claims=select_exposed_claims(claims, rules.access.claims),
     )
+
+
+def actor_from_claims(claims: Mapping[str, Any]) -> Actor | None:
+    """Returns who acts for the user (`act`, RFC 8693 section 4.1); None if the token names nobody.
+
+    Raises:
+        InvalidToken: the token names an actor in a form in which the decisions and the audit log would lose it.
+    """
+    named = claims.get("act")
+    if named is None:
+        return None
+    if not isinstance(named, dict):
+        raise InvalidToken(TokenErrorReason.CLAIMS_MALFORMED, expected="act, an object", got=named)
+    actor = Actor(*(_string_claim(named, name) for name in ("sub", "iss", "client_id")))
+    if actor.subject is None and actor.client is None:
+        raise InvalidToken(TokenErrorReason.CLAIMS_MALFORMED, expected="act with sub or client_id", got=named)
+    return actor
 
 
 def _check_audience(claims: Mapping[str, Any], rules: ClaimsPolicy, client: str | None) -> None:

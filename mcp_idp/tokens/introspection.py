@@ -20,7 +20,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from mcp_idp.errors import InvalidToken, NoAudience, ProviderUnavailable, RateLimited, TokenErrorReason
+from mcp_idp.errors import InvalidToken, NoAudience, ProviderUnavailable, RateLimited, TokenErrorReason, TokenTooLong
 from mcp_idp.principal import user_key
 from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
 from mcp_idp.util.concurrency import SingleFlight
@@ -139,7 +139,7 @@ class LocalPrecheck:
             ProviderUnavailable: the JWT cannot be verified because the keys are unavailable.
         """
         if len(token) > self.max_bytes:
-            raise InvalidToken(TokenErrorReason.TOO_LONG, expected=self.max_bytes, got=len(token))
+            raise TokenTooLong(expected=self.max_bytes, got=len(token))
         if self.signed is not None and (not self.opaque or _JWT_SHAPE.fullmatch(token)):
             return await self.signed.verify(token, requester)
         if _B64TOKEN.fullmatch(token) is None:
@@ -297,10 +297,11 @@ class IntrospectionVerifier:
             # An intermediary mixed up responses, for example a cache that ignores request bodies.
             raise ProviderUnavailable("the introspection response is about another subject than the token")
         if jwt_principal is not None:
-            # A response that omits `sub` or a claim does not revoke it. Session ownership depends on `sub`.
+            # A response that omits `sub`, `act` or a claim does not revoke it. Session ownership depends on `sub`.
             claims = {**dict(jwt_principal.claims), **dict(principal.claims)}
             subject = principal.subject if principal.subject is not None else jwt_principal.subject
-            principal = replace(principal, subject=subject, claims=tuple(claims.items()))
+            actor = principal.actor or jwt_principal.actor
+            principal = replace(principal, subject=subject, actor=actor, claims=tuple(claims.items()))
         # Monotonic, so that setting the system clock back does not extend the acceptance of a revoked token.
         expires_at = requested_at + min(MAX_RESULT_AGE, principal.expires_at - now)
         self._active.put(token, _NO_KEYS, _CachedResult(principal, expires_at), size=size)

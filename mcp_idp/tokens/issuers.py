@@ -9,11 +9,7 @@ another.
 from __future__ import annotations
 
 import asyncio
-import json
-import re
-from base64 import urlsafe_b64decode
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -30,6 +26,7 @@ from mcp_idp.tokens.claims import ClaimsPolicy
 from mcp_idp.tokens.introspection import MAX_RESULT_AGE, IntrospectionLimits, IntrospectionVerifier, LocalPrecheck
 from mcp_idp.tokens.jwks import REFRESH_COOLDOWN_SECONDS, JwksCache
 from mcp_idp.tokens.jwt import JwtVerifier
+from mcp_idp.tokens.unverified_issuer import unverified_issuer
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -44,6 +41,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 _FETCH_SECONDS = 10.0  # discovery and key set together
+_NO_ENDPOINT = "its metadata names no introspection_endpoint; set OAUTH_INTROSPECT_URL"
 
 
 class IssuerVerifier:
@@ -87,6 +85,7 @@ class IssuerVerifier:
             bool(self._introspected_scopes) and settings.has_client_credentials
         )
         self._introspection_url = settings.introspect_url or ""
+        self._lacks_introspection = False
         self.keys = JwksCache(self._fetch_keys, clock, max_age=settings.key_max_age, max_stale=settings.key_max_stale)
         own = access.issuers.get(settings.server_url, IssuerOverrides())
         self._profile = _profile(settings, own)
@@ -145,6 +144,27 @@ class IssuerVerifier:
             await self._introspection.close()
         await self.keys.close()
 
+    async def check_metadata(self) -> None:
+        """Fetches the provider's metadata, if tokens are introspected at the endpoint that it names.
+
+        A provider that does not respond within `_FETCH_SECONDS` says nothing: `wait_until_ready` waits for it.
+
+        Raises:
+            SettingsError: the metadata names no such endpoint, so waiting cannot help.
+        """
+        if not self._introspects or self._settings.introspect_url is not None:
+            return
+        await self.keys.refresh()
+        if self._lacks_introspection:
+            raise SettingsError(
+                f"OAUTH_SERVER_URL={self._settings.server_url}: {_NO_ENDPOINT}, "
+                + (
+                    "or AUTH_TOKEN_MODE=jwt if its tokens are JWTs"
+                    if self._introspects_all
+                    else f"or remove introspect_for from {self._settings.access_file}"
+                )
+            )
+
     async def wait_until_ready(self) -> None:
         """Fetches the keys, retrying until it succeeds; `JwksCache` logs each failure."""
         where = self._settings.internal_url or self._settings.server_url
@@ -193,10 +213,9 @@ class IssuerVerifier:
         if keys_at is None or (self._introspects and introspect_at is None):
             found = await discover(self._http, settings.server_url, settings.internal_url)
             keys_at, introspect_at = keys_at or found.jwks_url, introspect_at or found.introspection_url
-        if self._introspects and introspect_at is None:
-            raise FetchError(
-                f"{settings.server_url}: its metadata names no introspection_endpoint; set OAUTH_INTROSPECT_URL"
-            )
+        self._lacks_introspection = self._introspects and introspect_at is None
+        if self._lacks_introspection:
+            raise FetchError(f"{settings.server_url}: {_NO_ENDPOINT}")
         self._introspection_url = introspect_at or ""
         return keys_at
 
@@ -231,14 +250,6 @@ def _claim_rules(
         leeway=settings.clock_leeway,
         max_lifetime=settings.max_token_lifetime,
     )
-
-
-# Within a JSON string the quotes around iss would be escaped. Both patterns are linear: no two of their parts match the
-# same text.
-_ISSUER_MEMBER = re.compile(rb'"iss"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}("(?:[^"\\]|\\.){0,2048}+")', re.DOTALL)
-_JSON_STRING = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
-_MAX_ISSUER_MEMBERS = 8
-_JWS_SEGMENTS = 3
 
 
 class TokenVerifierRegistry:
@@ -332,43 +343,6 @@ def _settings_for_additional_issuer(issuer: str, rules: IssuerOverrides, setting
         client_secret=None,
         client_key=None,
     )
-
-
-def unverified_issuer(token: str, max_bytes: int) -> str:
-    """Returns the `iss` claim of a JWT without verifying it.
-
-    Args:
-        token: the token as received.
-        max_bytes: longer tokens are not parsed.
-
-    Returns:
-        The issuer, or "" if the token is too long, is not a JWT, or has no readable `iss`.
-    """
-    parts = token.split(".", 3) if len(token) <= max_bytes else []
-    if len(parts) != _JWS_SEGMENTS:
-        return ""
-    try:
-        return _first_issuer(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
-        return ""
-
-
-def _first_issuer(payload: bytes) -> str:
-    """Returns the first `iss` among the members of a JSON object, without building the other values.
-
-    A payload that is ambiguous or no JSON is rejected by the verifier that is chosen here, when the signature has been
-    verified.
-
-    Raises:
-        ValueError: the issuer is not a JSON string in UTF-8.
-    """
-    for found in islice(_ISSUER_MEMBER.finditer(payload), _MAX_ISSUER_MEMBERS):
-        before = _JSON_STRING.sub(b"", payload[: found.start()])
-        depth = before.count(b"{") + before.count(b"[") - before.count(b"}") - before.count(b"]")
-        if depth == 1:
-            issuer = json.loads(found[1])
-            return issuer if isinstance(issuer, str) else ""
-    return ""
 
 
 def check_audience(settings: Settings, profile: ProviderProfile, own: IssuerOverrides) -> None:

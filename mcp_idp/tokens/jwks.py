@@ -10,9 +10,10 @@ private or unreadable is omitted.
 - Keys younger than half of `max_age` are used as they are. Older keys are refreshed in the background. Keys older than
   `max_age` are refreshed before use, so a withdrawn key is accepted for at most `max_age` while the provider responds.
 - While the provider is unreachable, the last good set is used until `max_stale`, then requests fail with 503.
-- An unknown `kid` causes a fetch at most once per cool-down and requester, however many unknown `kid` values arrive,
-  and at most `MAX_REFRESHES` times per cool-down in total. So made-up tokens of one address do not delay the first
-  tokens that others send after a key rotation.
+- A token that no cached key verifies causes a fetch at most once per cool-down and requester, however many of them
+  arrive, and at most `MAX_REFRESHES` times per cool-down in total. So made-up tokens of one address do not delay the
+  first tokens that others send after a key rotation. That the `kid` is cached says nothing: a provider may give another
+  key the same `kid` (RFC 7517 section 4.5 promises no uniqueness over time), also one of another type.
 """
 
 from __future__ import annotations
@@ -182,7 +183,7 @@ class JwksCache:
     async def get_key(self, kid: str | None, algorithm: str, requester: Hashable = None) -> jwt.PyJWK:
         """Returns the key for a token's header.
 
-        An unknown key causes a refresh, at most once per cool-down for each requester.
+        A key that is not cached causes a refresh, at most once per cool-down for each requester.
 
         Args:
             kid: the header's `kid`. None selects the only key for the algorithm; with several such keys none is found.
@@ -195,14 +196,16 @@ class JwksCache:
         """
         if (found := self._find(kid, algorithm)) is not None:
             return found
-        self._reject_other_algorithm(kid, algorithm)
-        if self._refresh_task is not None or self._may_refresh_for(requester):
+        if self._algorithms_of(kid):
+            await self._refresh_if_allowed(requester)
+        elif self._refresh_task is not None or self._may_refresh_for(requester):
             await self.refresh()
         if (found := self._find(kid, algorithm)) is not None:
             return found
+        if fitting := self._algorithms_of(kid):
+            raise InvalidToken(TokenErrorReason.KEY_ALGORITHM_MISMATCH, expected=fitting, got=algorithm)
         if self._fault is not None:
             raise ProviderUnavailable(self._fault)
-        self._reject_other_algorithm(kid, algorithm)
         raise InvalidToken(
             TokenErrorReason.KEY_UNKNOWN, expected=sorted({str(known_kid) for known_kid, _ in self._keys}), got=kid
         )
@@ -224,11 +227,33 @@ class JwksCache:
         refreshed[requester] = self._clock.monotonic()
         return True
 
-    def _reject_other_algorithm(self, kid: str | None, algorithm: str) -> None:
-        """Rejects a token whose `kid` is cached but not for its algorithm: a refresh would not help."""
-        fitting = sorted(alg for known_kid, alg in self._keys if known_kid == kid and kid is not None)
-        if fitting:
-            raise InvalidToken(TokenErrorReason.KEY_ALGORITHM_MISMATCH, expected=fitting, got=algorithm)
+    def _algorithms_of(self, kid: str | None) -> list[str]:
+        """Returns the algorithms of the cached keys with this `kid`; none for None."""
+        return sorted(alg for known_kid, alg in self._keys if known_kid == kid and kid is not None)
+
+    async def get_replaced_key(self, kid: str | None, algorithm: str, requester: Hashable = None) -> jwt.PyJWK | None:
+        """Returns the provider's newer key for a token's header, after the cached one did not verify the token.
+
+        Args:
+            kid: as in `get_key`.
+            algorithm: as in `get_key`.
+            requester: as in `get_key`; it may cause a refresh once per cool-down, for whatever reason.
+
+        Returns:
+            The key; None if the keys have not changed, or whether they have could not be determined.
+        """
+        generation = self.generation
+        await self._refresh_if_allowed(requester)
+        return None if self.generation == generation else self._find(kid, algorithm)
+
+    async def _refresh_if_allowed(self, requester: Hashable) -> None:
+        """Refreshes the keys, or waits for the refresh in progress, unless there were too many refreshes."""
+        try:
+            if self._refresh_task is None and not self._may_refresh_for(requester):
+                return
+        except ProviderUnavailable:
+            return  # the cached keys have rejected the token
+        await self.refresh()
 
     async def refresh(self) -> None:
         """Fetches the key set, or waits for the fetch in progress. A failure sets `last_error` and is not raised."""

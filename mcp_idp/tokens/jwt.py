@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 
-from mcp_idp.errors import InvalidToken, TokenErrorReason
+from mcp_idp.errors import InvalidToken, TokenErrorReason, TokenTooLong
 from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
 from mcp_idp.tokens.jwks import ALGORITHMS
 from mcp_idp.util import strict_json
@@ -75,18 +75,38 @@ class JwtVerifier:
             ProviderUnavailable: the token cannot be verified because the keys are unavailable.
         """
         if len(token) > self._max_bytes:
-            raise InvalidToken(TokenErrorReason.TOO_LONG, expected=self._max_bytes, got=len(token))
+            raise TokenTooLong(expected=self._max_bytes, got=len(token))
         await self._key_set.ensure_fresh()
         generation = self._key_set.generation
         known = self._cache.get(token, generation, self._clock.now())
         if known is not None:
             return known
         header = parse_header(token, self._rules.profile.header_types)
-        key = await self._key_set.get_key(header.get("kid"), header["alg"], requester)
-        generation = self._key_set.generation
-        principal = validate_claims(_verify_signature(token, key), self._rules, self._clock.now())
+        claims, generation = await self._verified_claims(token, header, requester)
+        principal = validate_claims(claims, self._rules, self._clock.now())
         self._cache.put(token, generation, principal)
         return principal
+
+    async def _verified_claims(
+        self, token: str, header: dict[str, Any], requester: Hashable
+    ) -> tuple[dict[str, Any], int]:
+        """Returns the claims, and the generation of the keys that verified them.
+
+        A provider may give another key the same `kid`, so a token that the cached key does not verify is verified with
+        the newer one, if there is one.
+        """
+        keys, name = self._key_set, (header.get("kid"), header["alg"])
+        key = await keys.get_key(*name, requester)
+        generation = keys.generation
+        try:
+            return _verify_signature(token, key), generation
+        except InvalidToken as error:
+            if error.reason is not TokenErrorReason.SIGNATURE:
+                raise
+            replaced = await keys.get_replaced_key(*name, requester)
+            if replaced is None:
+                raise
+            return _verify_signature(token, replaced), keys.generation
 
 
 def parse_header(token: str, accepted_types: frozenset[str]) -> dict[str, Any]:

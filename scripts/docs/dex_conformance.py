@@ -48,7 +48,7 @@ ROWS = {
     "jwt.times": ("expired", "expiry_required", "numeric_dates", "boolean_dates", "date_range", "not_before"),
     "jwt.lifetime": ("lifetime",),
     "jwt.sender_constrained": ("sender_bound",),
-    "jwt.claims": ("text_claims", "text_lists", "duplicate_members", "no_constants", "finite_numbers"),
+    "jwt.claims": ("text_claims", "actor", "text_lists", "duplicate_members", "no_constants", "finite_numbers"),
 }
 """The checks whose rows test a requirement at Dex."""
 

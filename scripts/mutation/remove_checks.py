@@ -39,6 +39,7 @@ MODULES = (
     "mcp_idp/auth/context.py",
     "mcp_idp/auth/middleware.py",
     "mcp_idp/auth/scopes.py",
+    "mcp_idp/http/authorize_redirect.py",
     "mcp_idp/http/body.py",
     "mcp_idp/http/router.py",
     "mcp_idp/http/transport_security.py",
@@ -54,6 +55,7 @@ MODULES = (
     "mcp_idp/tokens/issuers.py",
     "mcp_idp/tokens/jwks.py",
     "mcp_idp/tokens/jwt.py",
+    "mcp_idp/tokens/unverified_issuer.py",
     "mcp_idp/util/strict_json.py",
 )
 """The modules that accept or reject requests; the rows of the corpus name the checks in them."""

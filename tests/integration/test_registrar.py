@@ -256,3 +256,47 @@ def test_web_pages_register_as_keycloak_allows(realm: Realm, origin: str, status
 @pytest.mark.requirement("registrar.forwarded")
 def test_a_used_up_or_invented_initial_access_token_is_refused(realm: Realm) -> None:
     assert realm.post_client("openid-connect", {"redirect_uris": [LOOPBACK]}, "garbage")["status"] == 401
+
+
+ORIGIN_FORMS = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+
+
+@pytest.mark.parametrize("path", [*ORIGIN_FORMS, f"{ORIGIN_FORMS[0]}?realm=master&x=%2e%2e%2f"])
+def test_clients_that_look_at_the_origin_find_the_realm_s_metadata(realm: Realm, path: str) -> None:
+    origin = realm.issuer.removesuffix("/realms/mcp")
+    found = httpx.get(f"{origin}{path}", timeout=30)
+    assert found.status_code == 200
+    assert found.json() == httpx.get(f"{realm.issuer}/.well-known/openid-configuration", timeout=30).json()
+    assert found.json()["issuer"] == realm.issuer
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("POST", path) for path in ORIGIN_FORMS),
+        ("GET", f"{ORIGIN_FORMS[1]}/"),
+        ("GET", f"{ORIGIN_FORMS[1]}/realms/mcp"),
+        ("GET", f"{ORIGIN_FORMS[1]}/../admin"),
+        ("GET", f"{ORIGIN_FORMS[1]}%2frealms"),
+        ("GET", "/.well-known/oauth-protected-resource"),
+    ],
+)
+def test_nothing_else_is_served_at_the_origin(realm: Realm, method: str, path: str) -> None:
+    origin = realm.issuer.removesuffix("/realms/mcp")
+    assert httpx.request(method, f"{origin}{path}", timeout=30).status_code >= 400
+
+
+@pytest.mark.parametrize("ending", ["/", "/mcp/", "/mcp"])
+def test_the_spelling_of_resource_does_not_change_the_audience(stack: Stack, realm: Realm, ending: str) -> None:
+    """Clients send `resource` with or without a trailing slash; Keycloak's mapper decides the audience."""
+    resource = stack.url.removesuffix("/mcp") + ending
+    client = realm.register(**NATIVE)
+    verifier, pkce = pkce_pair()
+    back = realm.authorize("reader", client_id=client["client_id"], scope=FIRST, resource=resource, **pkce)
+    form = {"grant_type": "authorization_code", "code": back["code"], "redirect_uri": REDIRECT, "resource": resource}
+    given = realm.token(client_id=client["client_id"], code_verifier=verifier, **form)
+    refresh = {"grant_type": "refresh_token", "refresh_token": given["refresh_token"], "resource": resource}
+    refreshed = realm.token(client_id=client["client_id"], **refresh)
+    for token in (given["access_token"], refreshed["access_token"]):
+        assert claims(token)["aud"] == stack.url
+        assert call(stack, token).status_code == 200

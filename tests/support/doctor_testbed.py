@@ -105,6 +105,7 @@ class Provider:
             "oauth-authorization-server": f"/.well-known/oauth-authorization-server{base}",
             "inserted": f"/.well-known/openid-configuration{base}",
             "appended": f"{base}/.well-known/openid-configuration",
+            "origin": "/.well-known/oauth-authorization-server",
         }
         if path in {documents[form] for form in self.forms}:
             return _json(200, {name: value for name, value in self.document.items() if value is not None})
@@ -162,6 +163,8 @@ class DoctorTestbed:
     proxies: list[Proxy] = field(default_factory=list)
     server_ahead: float = 0.0
     register: bool = False
+    quirks: bool = False
+    initial_access_tokens: dict[str, str] = field(default_factory=dict)
     token: str = ""
 
     async def results(self) -> list[Result]:
@@ -182,7 +185,15 @@ class DoctorTestbed:
                     make_evaluator(self.env, transport=internal_transport, clock=clock.clock) if self.token else None
                 )
                 safe_client = SafeHttpClient(http, self.url, now=lambda: NOW)
-                case = CheckContext(self.url, safe_client, register=self.register, evaluate=evaluate, token=self.token)
+                case = CheckContext(
+                    self.url,
+                    safe_client,
+                    register=self.register,
+                    quirks=self.quirks,
+                    initial_access_tokens=self.initial_access_tokens,
+                    evaluate=evaluate,
+                    token=self.token,
+                )
                 return await run_checks(case, CHECKS)
 
     async def findings(self) -> list[str]:

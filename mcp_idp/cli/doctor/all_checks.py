@@ -16,6 +16,7 @@ from mcp_idp.cli.doctor.checks import (
     encryption,
     keycloak_admin,
     protected_resource,
+    quirks,
     reachability,
 )
 
@@ -43,4 +44,5 @@ CHECKS: tuple[Check, ...] = (
     *client_registration.CHECKS,
     *access_token.CHECKS,
     *cors_and_host.CHECKS,
+    *quirks.CHECKS,
 )

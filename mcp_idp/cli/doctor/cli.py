@@ -57,6 +57,7 @@ environment:
   MCP_PUBLIC_URL, MCP_PORT   the server, unless the URL is given: as for mcp-idp login, which names the other places
   MCP_PASSWORD, CONNECT_TO, OAUTH_SERVER_URL
                              as for mcp-idp login: --headless gives the password to that provider only
+  INITIAL_ACCESS_TOKEN       to register with --register, at that provider only
   KEYCLOAK_ADMIN_CLIENT_…    for --inside, --probe and --fix: as for mcp-idp bootstrap
   SSL_CERT_FILE              further certificate authorities to trust
   NO_COLOR                   no colours
@@ -73,6 +74,7 @@ class DoctorOptions:
     Attributes:
         url: The MCP server's URL.
         register: Whether to try client registrations.
+        quirks: Whether to report what helps clients that do not follow the specification.
         inside: Whether to check the provider through Keycloak's admin API.
         probe: Whether to probe Keycloak's known weaknesses.
         token: The access token to evaluate, or "".
@@ -82,6 +84,7 @@ class DoctorOptions:
 
     url: str
     register: bool
+    quirks: bool
     inside: bool
     probe: bool
     token: str
@@ -95,6 +98,7 @@ class DoctorArguments:
 
     Attributes:
         register: Whether to try client registrations.
+        quirks: Whether to report what helps clients that do not follow the specification.
         inside: Whether to check the provider through Keycloak's admin API.
         probe: Whether to probe Keycloak's known weaknesses.
         fix: Whether to fix first what the bootstrap can fix.
@@ -105,6 +109,7 @@ class DoctorArguments:
     """
 
     register: bool
+    quirks: bool
     inside: bool
     probe: bool
     fix: bool
@@ -116,6 +121,7 @@ class DoctorArguments:
 
 _FLAGS = {
     "register": "test registrations, and remove each at once",
+    "quirks": "also report what helps clients that do not follow the specification",
     "inside": "also check through Keycloak's admin API, as mcp-idp bootstrap check does",
     "probe": "probe the nine weaknesses, on your own Keycloak: needs its admin client",
     "fix": "first fix what mcp-idp bootstrap apply can fix, after asking",
@@ -201,9 +207,11 @@ def _parse_options(options: DoctorArguments, login: LoginArguments, secrets: Red
         except LoginClientError as error:  # the findings explain the failure
             failure = error
     secrets.add_secret(token)
+    secrets.add_secret(known.get("INITIAL_ACCESS_TOKEN", ""))
     return DoctorOptions(
         url,
         options.register,
+        options.quirks,
         options.inside,
         options.probe,
         token,
@@ -233,12 +241,20 @@ async def _examine(order: DoctorOptions) -> list[Result]:
             order.url,
             SafeHttpClient(http, order.url),
             register=order.register,
+            quirks=order.quirks,
+            initial_access_tokens=_initial_access_tokens(stack_environment(os.environ)),
             evaluate=make_evaluator(stack_environment(os.environ)) if order.token else None,
             token=order.token,
             failure=order.failure,
         )
         with progress("examining the server") as show:
             return await run_checks(_admin_checks(case, order), CHECKS, on_check=show)
+
+
+def _initial_access_tokens(known: Mapping[str, str]) -> dict[str, str]:
+    """Returns the initial access token by the configured issuer, the only one that may see it."""
+    token = known.get("INITIAL_ACCESS_TOKEN", "")
+    return {known["OAUTH_SERVER_URL"]: token} if token and "OAUTH_SERVER_URL" in known else {}
 
 
 def _admin_checks(case: CheckContext, order: DoctorOptions) -> CheckContext:

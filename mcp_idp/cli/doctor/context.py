@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from mcp_idp.util.urls import is_loopback, is_private
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from mcp_idp.cli.common.errors import LoginClientError
     from mcp_idp.cli.common.safe_http import HttpResult, SafeHttpClient
@@ -30,6 +30,8 @@ class CheckContext:
         url: The MCP server's URL, as clients use it.
         http: Sends all requests.
         register: Whether to try client registrations.
+        quirks: Whether to report what helps clients that do not follow the specification.
+        initial_access_tokens: The tokens to register with, by the only issuer that may see each.
         evaluate: Evaluates the token; None without a token.
         look_inside: Checks the provider through the admin API, if requested.
         probe: Probes the known weaknesses of Keycloak at a given issuer, if requested.
@@ -48,6 +50,8 @@ class CheckContext:
     url: str
     http: SafeHttpClient
     register: bool = False
+    quirks: bool = False
+    initial_access_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     evaluate: Evaluator | None = None
     look_inside: Callable[[], Awaitable[AdminCheckResult]] | None = None
     probe: Callable[[str], Awaitable[ProbeResult]] | None = None

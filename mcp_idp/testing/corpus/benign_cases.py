@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mcp_idp.testing.corpus.issuers import TRUSTED
+from mcp_idp.testing.corpus.keys import NEXT_TO_UNKNOWN_KINDS
 from mcp_idp.testing.corpus.model import HOST, PLAIN, WHOAMI, Stage, call, in_session
 from mcp_idp.testing.corpus.token_forge import HEADER, claiming, ec_key, ed_key, forge, headed
 from mcp_idp.testing.corpus.tokens_algorithm import MANY_KEYS
@@ -49,9 +50,14 @@ CONTROLS = (
     Control("one of several audiences", lambda i: claiming(i, aud=["account", RESOURCE])),
     Control("no audience, of a listed client", lambda i: claiming(i, aud=..., azp="cli"), NO_AUD),
     Control("an end within the leeway", lambda i: claiming(i, exp=NOW - 29)),
+    Control("a long token, of a user with many groups", lambda i: claiming(i, groups=["x" * 50] * 185)),
+    Control("an agent that acts for the user", lambda i: claiming(i, act={"sub": "agent-1"})),
+    Control("a chain of actors", lambda i: claiming(i, act={"sub": "b", "x": [1], "act": {"sub": "a"}})),
+    Control("an actor that is null", lambda i: claiming(i, act=None)),
     Control("a broader scope", lambda i: claiming(i, scope="mcp:admin")),
     Control("no sub, as with some providers", lambda i: claiming(i, sub=...)),
     Control("a claim that holds anything", lambda i: claiming(i, x={"a": [1, None, {"b": "\u00e9"}]})),
+    *(Control(f"a key beside {name} under one kid", Issuer.token, at) for name, at in NEXT_TO_UNKNOWN_KINDS.items()),
     Control("the first of two issuers", Issuer.token, TRUSTED),
     Control("the page of a browser on this machine", lambda i: call(i.token(), (b"origin", b"http://localhost:6274"))),
     Control("the public name in capitals", lambda i: call(i.token(), hosts=(HOST.upper(),))),

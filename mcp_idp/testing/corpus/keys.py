@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jwt.algorithms import RSAAlgorithm
@@ -12,7 +13,7 @@ from mcp_idp.testing.corpus.token_forge import HEADER, RSA, ec_key, forge, heade
 from mcp_idp.testing.issuer import Issuer, b64, public_jwk, rsa_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 def _with_further_keys(name: str, *keys: dict[str, Any]) -> Stage:
@@ -70,6 +71,20 @@ NAMELESS = _with_further_keys("several keys", public_jwk(TWO, kid="two"))
 
 
 BROKEN = _with_further_keys("broken keys", {"kty": "RSA", "kid": "two", "n": 7, "e": []}, {"kty": "EC", "crv": "P-256"})
+
+
+# Keys of kinds that nobody here knows, all with the kid of the key that signs (RFC 7517 section 5: ignored).
+UNKNOWN_KINDS: Mapping[str, dict[str, Any]] = {
+    "ML-DSA": {"kty": "AKP", "alg": "ML-DSA-65", "kid": "one", "pub": b64(b"p" * 1952), "use": "sig"},
+    "a key type that does not exist": {"kty": "XYZ", "alg": "RS256", "kid": "one", "use": "sig"},
+    "a key agreement curve": {"kty": "OKP", "crv": "X25519", "kid": "one", "x": b64(b"x" * 32)},
+    "Ed448": {"kty": "OKP", "crv": "Ed448", "alg": "Ed448", "kid": "one", "x": b64(b"x" * 57)},
+    "a curve that does not exist": {"kty": "EC", "crv": "P-999", "kid": "one", "x": "AA", "y": "AA"},
+    "no key type": {"kid": "one", "alg": "RS256", "use": "sig"},
+}
+NEXT_TO_UNKNOWN_KINDS = {
+    name: Stage(f"a key set with {name}", partial(Issuer, keys=[jwk, GOOD])) for name, jwk in UNKNOWN_KINDS.items()
+}
 
 
 ATTACKS = (

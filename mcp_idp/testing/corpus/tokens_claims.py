@@ -10,7 +10,7 @@ from mcp_idp.testing.corpus.token_forge import claiming_text, forged
 from mcp_idp.testing.issuer import RESOURCE, Issuer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 import json
 
 from mcp_idp.testing.corpus.tokens_issuer_and_audience import claims
@@ -156,4 +156,24 @@ _SCOPES = (
 )
 
 
-ATTACKS = (*_TEXT, *_SCOPES)
+_ACTORS: Mapping[str, Any] = {
+    "an actor that is a text": "agent-1",
+    "an actor that is a list": [{"sub": "agent-1"}],
+    "an actor that is true": True,
+    "an actor that is 0": 0,
+    "an actor of nothing": {},
+    "an actor without an identifier": {"email": "agent@example.com"},
+    "an actor with an issuer only": {"iss": "https://login.example.com"},
+    "an actor whose sub is a list": {"sub": ["agent-1"]},
+    "an actor whose sub is empty": {"sub": ""},
+    "an actor whose sub is null": {"sub": None},
+    "an actor whose sub is endless": {"sub": "a" * 5000},
+    "an actor with an issuer that is a number": {"sub": "agent-1", "iss": 1},
+    "an actor within an actor only": {"act": {"sub": "agent-1"}},
+}
+_DELEGATION = tuple(
+    token(name, "RFC 8693 section 4.1", "actor", claims(act=act), MALFORMED) for name, act in _ACTORS.items()
+)
+
+
+ATTACKS = (*_TEXT, *_SCOPES, *_DELEGATION)

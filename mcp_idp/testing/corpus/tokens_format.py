@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcp_idp.errors import TokenErrorReason
-from mcp_idp.testing.corpus.model import token
+from mcp_idp.testing.corpus.model import PLAIN, Attack, Stage, token
 from mcp_idp.testing.corpus.token_forge import forged, other_last_bits, parts, sign
+from mcp_idp.testing.corpus.tokens_signature import altered
+from mcp_idp.testing.introspecting_issuer import MODE, Introspecting
 from mcp_idp.testing.issuer import b64
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mcp_idp.testing.issuer import Issuer
-from mcp_idp.testing.corpus.tokens_signature import altered
+
+
+def _introspecting() -> Introspecting:
+    issuer = Introspecting()
+    issuer.message = lambda _: issuer.active()
+    return issuer
+
+
+AT_THE_PROVIDER = Stage("introspection of every token", _introspecting, settings=MODE)
 
 
 def _other_alphabet(issuer: Issuer) -> str:
@@ -21,6 +33,28 @@ def _other_alphabet(issuer: Issuer) -> str:
     data = f"{header}.{b64(json.dumps(issuer.claims()).encode())}".replace("-", "+").replace("_", "/")
     assert set(data) & set("+/")
     return f"{data}.{b64(sign(data.encode(), issuer.key))}"
+
+
+def _with_groups(issuer: Issuer, length: int) -> str:
+    """Returns a good token of at least so many characters: its user is a member of many groups."""
+    count = length // 60
+    while len(made := issuer.token(groups=[f"/departments/department-{i:05}" for i in range(count)])) < length:
+        count += 1
+    return made
+
+
+def _too_long(name: str, send: Callable[[Any], str], stage: Stage = PLAIN) -> Attack:
+    """Returns an attack with a token that is too long: a new login would not change that, so there is no challenge."""
+    return Attack(
+        name=name,
+        source="CVE-2025-61920",
+        check="token_length",
+        send=send,
+        status=431,
+        challenge=None,
+        message=TokenErrorReason.TOO_LONG.value,
+        stage=stage,
+    )
 
 
 def _json_form(issuer: Issuer) -> str:
@@ -142,13 +176,14 @@ ATTACKS = (
         lambda _: "." * 8000,
         TokenErrorReason.NOT_A_JWT,
     ),
-    token(
-        "a token longer than the limit",
-        "CVE-2025-61920",
-        "token_length",
-        lambda i: i.token(filler="x" * 20_000),
-        TokenErrorReason.TOO_LONG,
-    ),
+    _too_long("a token longer than the limit", lambda i: i.token(filler="x" * 20_000)),
+    _too_long("a good token of a user with hundreds of groups", lambda i: _with_groups(i, 16_600)),
+    _too_long("a token that is one byte longer than the limit", lambda i: i.token().ljust(16_385, "A")),
+    _too_long("a word longer than the limit", lambda _: "x" * 16_385),
+    _too_long("nothing but dots, longer than the limit", lambda _: "." * 20_000),
+    _too_long("letters outside ASCII, longer than the limit", lambda _: "\u00e9" * 10_000),
+    _too_long("an opaque token longer than the limit, to be introspected", lambda _: "x" * 16_385, AT_THE_PROVIDER),
+    _too_long("a JWT longer than the limit, to be introspected", lambda i: _with_groups(i, 16_600), AT_THE_PROVIDER),
     token(
         "a letter outside ASCII in the token",
         "RFC 6750 section 2.1",

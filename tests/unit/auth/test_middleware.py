@@ -244,7 +244,85 @@ async def test_a_preflight_requires_no_token() -> None:
         )
     assert response.status_code == 204
     allowed = {name.strip().lower() for name in response.headers["access-control-allow-headers"].split(",")}
-    assert {"authorization", "content-type", "mcp-protocol-version", "mcp-method", "mcp-name"} <= allowed
+    assert {"authorization", "content-type", "mcp-protocol-version", "mcp-method", "mcp-name", "dpop"} <= allowed
+
+
+async def allowed_headers(*requested: bytes) -> list[str]:
+    """Returns the header names that the response to a preflight allows, which asks for headers in these lines."""
+    headers = [(b"origin", b"http://localhost:6274"), (b"access-control-request-method", b"POST")]
+    headers += [(b"access-control-request-headers", line) for line in requested]
+    async with running() as server:
+        response = await server.client.options("/mcp", headers=headers)
+    assert response.status_code == 204
+    return [name.strip().lower() for name in response.headers["access-control-allow-headers"].split(",")]
+
+
+@pytest.mark.requirement("transport_security.preflight")
+@pytest.mark.parametrize(
+    ("lines", "names"),
+    [
+        ((b"authorization,mcp-method,mcp-name,mcp-param-region",), ["mcp-param-region"]),
+        ((b"Mcp-Param-Region, MCP-PARAM-tenant_id",), ["mcp-param-region", "mcp-param-tenant_id"]),
+        ((b"mcp-param-a", b"mcp-param-b"), ["mcp-param-a", "mcp-param-b"]),
+        ((b"mcp-param-a,mcp-param-a , \tmcp-param-a\t",), ["mcp-param-a"]),
+        ((b"mcp-param-!#$%&'*+-.^_`|~9",), ["mcp-param-!#$%&'*+-.^_`|~9"]),
+        ((b"mcp-param-" + 64 * b"x",), ["mcp-param-" + 64 * "x"]),
+        (tuple(b"mcp-param-%d" % i for i in range(32)), [f"mcp-param-{i}" for i in range(32)]),
+    ],
+)
+async def test_a_preflight_allows_parameters_of_tools_in_headers(lines: tuple[bytes, ...], names: list[str]) -> None:
+    fixed = await allowed_headers()
+    assert await allowed_headers(*lines) == [*fixed, *names]
+
+
+@pytest.mark.requirement("transport_security.preflight")
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"mcp-param-",
+        b"mcp-param",
+        b"x-mcp-param-a",
+        b"mcp-params-a",
+        b"mcp-param-a b",
+        b"mcp-param-a:b",
+        b'mcp-param-"a"',
+        b"mcp-param-a;b",
+        b"mcp-param-a/b",
+        b"mcp-param-a\x00",
+        b"mcp-param-a\n",
+        b"mcp-param-a\r\nset-cookie",
+        b"mcp-param-\xc3\xa9",
+        "mcp-param-\u212a".encode(),
+        b"mcp-param-" + 65 * b"x",
+        b"cookie,x-forwarded-for,host,*",
+        b",,, ,",
+        20_000 * b"a",
+    ],
+)
+async def test_a_preflight_allows_no_other_header(line: bytes) -> None:
+    assert await allowed_headers(line) == await allowed_headers()
+
+
+@pytest.mark.requirement("transport_security.preflight")
+async def test_a_preflight_allows_few_parameters() -> None:
+    many = b",".join(b"mcp-param-%d" % i for i in range(1000))
+    assert len(await allowed_headers(many)) - len(await allowed_headers()) == 32
+
+
+@pytest.mark.parametrize(("length", "status"), [(13_400, 200), (16_384, 200), (16_600, 431), (30_000, 431)])
+async def test_a_token_that_is_too_long_is_rejected_with_the_name_of_the_setting(length: int, status: int) -> None:
+    async with running() as server:
+        size = length * 3 // 4 - len(server.issuer.token())
+        while len(token := server.issuer.token(groups="x" * size)) < length:
+            size += 1
+        response = await server.post(token)
+    assert response.status_code == status
+    if status == 431:
+        error = response.json()["error"]
+        assert "MAX_TOKEN_BYTES" in error["message"]
+        assert "logging in again will not change that" in error["message"]
+        assert error["data"]["error"] == "token_too_long"
+        assert "www-authenticate" not in response.headers
 
 
 @pytest.mark.requirement("transport_security.origin")

@@ -419,3 +419,58 @@ async def test_a_token_endpoint_that_cannot_be_used_ends_the_exchange_and_nothin
         token = server.issuer.token()
         response = await server.call("exchange", token, {"audience": "a"})
     assert "issued no token for a" in _text(response)  # the keys were fetched nevertheless
+
+
+ACT = {"sub": "agent-1", "iss": "https://agents.example"}
+SERVER = {"sub": "server"}
+
+
+def _issued(**claims: Any) -> str:
+    """Returns a token for a downstream API with these claims; the server does not verify it."""
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"e30.{payload}.c2ln"
+
+
+@pytest.mark.parametrize(
+    ("issued", "is_given"),
+    [
+        (_issued(act=ACT), True),
+        (_issued(act={"sub": "agent-1"}), True),
+        (_issued(act={**SERVER, "act": ACT}), True),
+        (_issued(act={**SERVER, "act": {"sub": "x", "act": ACT}}), True),
+        (_issued(sub="4f0c"), False),
+        (_issued(act=None), False),
+        (_issued(act=SERVER), False),
+        (_issued(act="agent-1"), False),
+        (_issued(act=[ACT]), False),
+        (_issued(act={"client_id": "agent-1"}), False),
+        (_issued(act={**ACT, "iss": "https://other.example"}), False),
+        (_issued(act={"sub": "agent-1", "client_id": "another"}), False),
+        (_issued(may_act=ACT), False),
+        ("opaque", False),
+        ("a.b.c", False),
+        ("e30.W10.c2ln", False),
+        ("a.b.c.d.e", False),
+    ],
+)
+async def test_an_exchange_that_would_lose_the_actor_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    issued: str,
+    is_given: bool,  # noqa: FBT001 - a row
+) -> None:
+    provider = Exchanging(responses=lambda: httpx.Response(200, json=_token_response(access_token=issued)))
+    path = tmp_path / "audit.jsonl"
+    async with _running(tmp_path, monkeypatch, provider, audit_log=str(path)) as server:
+        token = server.issuer.token(act=ACT)
+        first, second = [await server.call("exchange", token, {"audience": "a"}) for _ in range(2)]
+        own = await server.call("exchange", server.issuer.token(), {"audience": "a"})
+    assert (_text(first) == issued, _text(second) == issued) == (is_given, is_given)
+    assert _text(own) == issued  # nobody acts for this user
+    if not is_given:
+        assert "does not say who acts" in _text(first)
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    decisions = [line["decision"] for line in lines if line["decision"].startswith("exchange")]
+    assert decisions == (
+        ["exchanged", "exchanged"] if is_given else ["exchange_failed", "exchange_failed", "exchanged"]
+    )

@@ -247,3 +247,30 @@ def test_half_a_line_is_not_reused_and_the_next_line_is_whole(tmp_path: Path) ->
         audit.record_decision(None, principal=None, message=None, correlation_id=stored)
     _half, *lines = path.read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["correlation_id"] for line in lines] == ["one", "two"]
+
+
+async def test_who_acts_for_the_user_is_in_both_logs(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    actor = {"subject": "agent-1", "issuer": "https://agents.example", "client": "assistant"}
+    act = {"sub": actor["subject"], "iss": actor["issuer"], "client_id": actor["client"]}
+    with capture_logs() as logs:
+        async with running(audit_log=str(path)) as server:
+            await server.call("greet", server.issuer.token(act=act), {"name": "Ada"})
+            await server.call("note_add", server.issuer.token(act=act), {"text": "x"})
+            await server.call("greet", server.issuer.token(), {"name": "Ada"})
+    allowed, rejected, own = _lines(path)
+    assert (allowed["actor"], allowed["subject"], rejected["actor"]) == (actor, "4f0c", actor)
+    assert "actor" not in own
+    assert [line.get("actor") for line in logs if line["event"] == "authenticated"] == ["agent-1", None]
+
+
+@pytest.mark.parametrize(("sub", "warnings"), [(..., 1), ("4f0c", 0)])
+async def test_a_token_without_sub_is_accepted_with_a_warning(sub: object, warnings: int) -> None:
+    with capture_logs() as logs:
+        async with running() as server:
+            token = server.issuer.token(sub=sub)
+            responses = [await server.call("greet", token, {"name": "Ada"}) for _ in range(3)]
+    assert [response.status_code for response in responses] == [200, 200, 200]
+    lines = [line for line in logs if line["event"] == "token_without_subject"]
+    assert len(lines) == warnings
+    assert all(line["client"] == "client-1" and "RFC 9068" in line["hint"] for line in lines)

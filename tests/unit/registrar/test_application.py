@@ -89,6 +89,20 @@ async def test_a_refusal_by_the_provider_reaches_the_client(status: int) -> None
     assert (answer.status, answer.document, answer.headers["www-authenticate"]) == (status, refusal, "Bearer")
 
 
+@pytest.mark.requirement("registrar.response")
+@pytest.mark.parametrize("text", ["Failed decode token", "No remaining count on initial access token", "<b>x</b>", ""])
+async def test_an_initial_access_token_that_is_over_is_named(text: str) -> None:
+    refusal = {"error": "invalid_token", "error_description": text}
+    bench = Bench(lambda _: httpx.Response(401, json=refusal, headers={"www-authenticate": "Bearer"}))
+    answer = await bench.send(DOCUMENT, [(b"authorization", b"Bearer an-initial-access-token")])
+    assert (answer.status, answer.document["error"], answer.headers["www-authenticate"]) == (
+        401,
+        "invalid_token",
+        "Bearer",
+    )
+    assert "initial access token has expired, is used up" in answer.document["error_description"]
+
+
 def _raises(error: type[httpx.HTTPError]) -> Callable[[httpx.Request], httpx.Response]:
     def respond(_: httpx.Request) -> httpx.Response:
         raise error("down")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mcp_idp.access.policy import load_access
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import InvalidToken, NoAudience, TokenErrorReason
-from mcp_idp.principal import Principal
+from mcp_idp.principal import Actor, Principal
 from mcp_idp.providers import profile_for
 from mcp_idp.testing.issuer import ISSUER, NOW, RESOURCE, Issuer, rsa_key, signed
 from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
@@ -252,3 +252,22 @@ def test_any_claims_are_a_principal_or_a_rejection(
     assert claims["iss"] in {rules.issuer, *rules.aliases}
     assert RESOURCE in claims["aud"] if "aud" in claims else principal.client in rules.clients
     assert NOW - rules.leeway < principal.expires_at <= NOW + rules.leeway + rules.max_lifetime
+
+
+@pytest.mark.parametrize(
+    ("act", "actor"),
+    [
+        ({"sub": "agent-1"}, Actor("agent-1")),
+        ({"client_id": "agent"}, Actor(None, None, "agent")),
+        ({"sub": "a", "iss": "https://b.example", "client_id": "c"}, Actor("a", "https://b.example", "c")),
+        ({"sub": "a", "iss": None, "act": {"sub": "earlier"}}, Actor("a")),
+        (None, None),
+        (..., None),
+    ],
+)
+def test_the_principal_has_the_current_actor(act: object, actor: Actor | None) -> None:
+    assert principal(act=act).actor == actor
+
+
+def test_who_acts_is_part_of_who_calls() -> None:
+    assert principal(act={"sub": "a"}) != principal(act={"sub": "b"}) != principal()

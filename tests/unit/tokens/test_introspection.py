@@ -36,11 +36,16 @@ from mcp_idp.tokens.issuers import IssuerVerifier
 from mcp_idp.util.clock import Clock
 from mcp_idp.util.memory_plan import TOKEN_BYTES
 from mcp_idp.util.token_cache import MAX_BYTES
+from mcp_server.app import create_app
+from tests.support.access_files import access_file
 from tests.support.app import FakeClock, running
 from tests.support.outcomes import outcome, settle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from starlette.types import Message
 
 pytestmark = pytest.mark.anyio
 
@@ -196,6 +201,93 @@ async def test_metadata_without_an_endpoint_names_the_setting() -> None:
         assert not idp.keys.usable
         assert "set OAUTH_INTROSPECT_URL" in (idp.keys.last_error or "")
         assert await outcome(idp, issuer.token()) == "unavailable"
+
+
+async def _failed_start(issuer: Issuer, folder: Path, members: dict[str, Any], **settings: Any) -> str | None:
+    """Starts a server; returns the message of a failed start, None if it started."""
+    sent: list[Message] = []
+    events = [{"type": "lifespan.shutdown"}, {"type": "lifespan.startup"}]
+
+    async def receive() -> Message:
+        return events.pop()
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    chosen = Settings(access_file=access_file(folder, **members), **{"client_secret": SECRET, **settings})
+    async with issuer.http() as http:
+        await create_app(chosen, clock=FakeClock().clock, http=http)({"type": "lifespan"}, receive, send)
+    return sent[0].get("message")
+
+
+@pytest.mark.requirement("introspection.endpoint")
+@pytest.mark.parametrize(
+    ("settings", "members", "way_out"),
+    [
+        (MODE, {}, "AUTH_TOKEN_MODE=jwt"),
+        ({**MODE, **GENERIC}, {}, "AUTH_TOKEN_MODE=jwt"),
+        ({**MODE, "jwks_url": f"{ISSUER}/protocol/openid-connect/certs"}, {}, "AUTH_TOKEN_MODE=jwt"),
+        ({**MODE, "internal_url": "http://keycloak:8080/realms/mcp"}, {}, "AUTH_TOKEN_MODE=jwt"),
+        ({}, {"introspect_for": ["mcp:admin"]}, "introspect_for"),
+    ],
+)
+async def test_the_start_ends_if_the_metadata_names_no_endpoint(
+    tmp_path: Path, settings: dict[str, Any], members: dict[str, Any], way_out: str
+) -> None:
+    issuer = always_active()
+    issuer.metadata["introspection_endpoint"] = None
+    message = await _failed_start(issuer, tmp_path, members, **settings)
+    assert message is not None
+    assert "set OAUTH_INTROSPECT_URL" in message
+    assert way_out in message
+    issuer.metadata["introspection_endpoint"] = f"{ISSUER}/introspect"
+    assert await _failed_start(issuer, tmp_path, members, **settings) is None
+
+
+@pytest.mark.requirement("introspection.endpoint")
+@pytest.mark.parametrize(
+    ("settings", "down"),
+    [
+        (MODE, True),  # it may still be starting
+        ({**MODE, "introspect_url": f"{ISSUER}/introspect"}, False),
+        ({"token_mode": "jwt"}, False),
+    ],
+)
+async def test_the_start_does_not_end_if_waiting_can_help_or_nothing_is_missing(
+    tmp_path: Path,
+    settings: dict[str, Any],
+    down: bool,  # noqa: FBT001 - a row
+) -> None:
+    issuer = always_active()
+    issuer.metadata["introspection_endpoint"] = None
+    issuer.down = down
+    assert await _failed_start(issuer, tmp_path, {}, **settings) is None
+
+
+@pytest.mark.parametrize(
+    ("in_token", "in_response", "actor"),
+    [
+        ({"sub": "a"}, {"sub": "a"}, "a"),
+        ({"sub": "a"}, ..., "a"),  # a response that omits the actor does not remove it
+        (..., {"sub": "b"}, "b"),
+        ({"sub": "a"}, {"sub": "b"}, "b"),
+        (..., ..., None),
+    ],
+)
+async def test_the_actor_is_that_of_the_response_or_else_of_the_token(
+    in_token: object, in_response: object, actor: str | None
+) -> None:
+    issuer = always_active(act=in_response)
+    async with provider(issuer) as (idp, _):
+        principal = await idp.verify(issuer.token(act=in_token))
+    assert (principal.actor and principal.actor.subject) == actor
+
+
+@pytest.mark.parametrize("act", ["agent-1", {}, {"sub": ""}, [{"sub": "a"}]])
+async def test_an_introspected_token_with_a_malformed_actor_is_rejected(act: object) -> None:
+    issuer = always_active(act=act)
+    async with provider(issuer, **GENERIC) as (idp, _):
+        assert await outcome(idp, OPAQUE) == "claims_malformed"
 
 
 async def test_the_server_is_ready_with_keys_and_uses_the_introspection_result() -> None:
@@ -860,8 +952,8 @@ async def test_no_log_line_of_the_server_has_an_opaque_token() -> None:
     tokens = [OPAQUE, f"{OPAQUE}'", OPAQUE * 1000]
     with capture_logs() as lines:
         async with running(issuer, **MODE, **GENERIC) as server:
-            for token in tokens:
-                assert (await server.post(token)).status_code == 401
+            statuses = [(await server.post(token)).status_code for token in tokens]
+    assert statuses == [401, 401, 431]
     assert [line["reason"] for line in lines if line["event"] == "request_rejected"] == [
         "inactive",
         "opaque",

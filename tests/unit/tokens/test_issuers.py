@@ -17,7 +17,8 @@ from mcp_idp.config.settings import Settings
 from mcp_idp.errors import InvalidToken, ProviderUnavailable
 from mcp_idp.providers import PROFILES, profile_for
 from mcp_idp.testing.issuer import ISSUER, Issuer, public_jwk, rsa_key
-from mcp_idp.tokens.issuers import TokenVerifierRegistry, check_audience, unverified_issuer
+from mcp_idp.tokens.issuers import TokenVerifierRegistry, check_audience
+from mcp_idp.tokens.unverified_issuer import unverified_issuer
 from mcp_server.app import create_app
 from tests.support.access_files import access_file
 from tests.support.app import FakeClock, running

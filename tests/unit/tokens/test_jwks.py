@@ -17,6 +17,7 @@ from mcp_idp.errors import ProviderUnavailable
 from mcp_idp.oauth.discovery import discover, well_known_urls
 from mcp_idp.oauth.http import MAX_DOCUMENT_BYTES, FetchError, fetch_json
 from mcp_idp.principal import Principal
+from mcp_idp.testing.corpus.token_forge import ec_key, ed_key, headed
 from mcp_idp.testing.issuer import ISSUER, NOW, Issuer, public_jwk, rsa_key
 from mcp_idp.tokens.issuers import IssuerVerifier
 from mcp_idp.tokens.jwks import MAX_REFRESHES, REFRESH_COOLDOWN_SECONDS, JwksCache, parse_jwks
@@ -85,13 +86,70 @@ async def test_a_flood_of_unknown_kids_causes_one_fetch_per_cool_down() -> None:
         assert await outcome(idp, issuer.token(sub="known key")) == "accepted"
 
 
-async def test_a_wrong_algorithm_for_a_known_key_causes_no_fetch() -> None:
+async def test_tokens_that_a_known_key_does_not_verify_cause_one_fetch_per_cool_down() -> None:
+    issuer = Issuer()
+    async with provider(issuer) as (idp, clock):
+        assert await outcome(idp, issuer.token()) == "accepted"
+        clock.forward(60)
+        rejected = [await outcome(idp, issuer.token(key=rsa_key("two"), sub=str(i))) for i in range(50)]
+        rejected += [await outcome(idp, issuer.token(alg="RS512", sub=str(i))) for i in range(50)]
+        rejected += [await outcome(idp, issuer.token(kid=f"unknown-{i}")) for i in range(50)]
+        assert issuer.key_fetches == 2
+        clock.forward(REFRESH_COOLDOWN_SECONDS)
+        at_once = (outcome(idp, issuer.token(key=rsa_key("two"), sub=f"more-{i}")) for i in range(50))
+        rejected += await asyncio.gather(*at_once)
+        assert issuer.key_fetches == 3
+    assert set(rejected) == {"signature", "key_algorithm_mismatch", "key_unknown"}
+
+
+async def test_tokens_of_many_addresses_that_a_known_key_does_not_verify_cause_few_fetches() -> None:
     issuer = Issuer()
     async with provider(issuer) as (idp, clock):
         await outcome(idp, issuer.token())
         clock.forward(60)
-        assert await outcome(idp, issuer.token(alg="RS512")) == "key_algorithm_mismatch"
-    assert issuer.key_fetches == 1
+        results = [await outcome(idp, issuer.token(key=rsa_key("two")), f"198.51.100.{i}") for i in range(100)]
+        assert set(results) == {"signature"}
+        assert await outcome(idp, issuer.token(sub="another"), "192.0.2.1") == "accepted"
+    assert issuer.key_fetches == 1 + MAX_REFRESHES
+
+
+REPLACED_KEYS = {
+    "other material": (public_jwk(rsa_key("two"), kid="one", alg="RS256", use="sig"), rsa_key("two"), {}),
+    "without alg": (public_jwk(rsa_key("two"), kid="one"), rsa_key("two"), {}),
+    "another algorithm": (public_jwk(rsa_key("two"), kid="one", alg="RS512"), rsa_key("two"), {"alg": "RS512"}),
+    "PSS": (public_jwk(rsa_key("two"), kid="one", alg="PS256"), rsa_key("two"), {"alg": "PS256"}),
+    "a curve": (public_jwk(ec_key(), kid="one", alg="ES256"), ec_key(), {"alg": "ES256"}),
+    "Ed25519": (public_jwk(ed_key(), kid="one"), ed_key(), {"alg": "EdDSA"}),
+    "no kid": (public_jwk(rsa_key("two")), rsa_key("two"), {"kid": ...}),
+}
+
+
+@pytest.mark.parametrize(("jwk", "key", "header"), REPLACED_KEYS.values(), ids=REPLACED_KEYS)
+async def test_a_new_key_under_the_old_kid_is_found_at_its_first_token(
+    jwk: dict[str, Any], key: Any, header: dict[str, Any]
+) -> None:
+    issuer = Issuer()
+    if header.get("kid", "") is ...:
+        issuer.keys = [public_jwk(rsa_key("one"))]
+    async with provider(issuer) as (idp, clock):
+        names = {name: value for name, value in header.items() if name != "alg"}
+        old = headed(issuer, **names)
+        assert await outcome(idp, old) == "accepted"
+        issuer.keys = [jwk]
+        clock.forward(60)
+        new = headed(issuer, key=key, by=header.get("alg", "RS256"), **header)
+        assert await outcome(idp, new) == "accepted"
+        assert await outcome(idp, old) != "accepted"
+
+
+async def test_a_token_of_the_old_key_is_rejected_while_the_provider_does_not_respond() -> None:
+    issuer = Issuer()
+    async with provider(issuer) as (idp, clock):
+        await outcome(idp, issuer.token())
+        issuer.down = True
+        clock.forward(60)
+        assert await outcome(idp, issuer.token(key=rsa_key("two"))) == "signature"
+        assert await outcome(idp, issuer.token(sub="another")) == "accepted"
 
 
 async def test_a_new_key_is_found_at_its_first_token_and_a_withdrawn_one_is_forgotten() -> None:

@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from mcp_idp.cli.doctor.context import CheckContext
 
 # The first match applies. The keys are phrases of Keycloak 26's messages, in lower case.
+_OVER = (
+    "the invitation is over: the initial access token has expired or is used up; create another one (here: mcp-idp "
+    "bootstrap token)"
+)
 _HINTS = {
+    "initial access token has expired": _OVER,
+    "no remaining count on initial access token": _OVER,
+    "failed decode token": _OVER,
+    "needs an initial access token": (
+        "set INITIAL_ACCESS_TOKEN for the doctor, and give users such a token or a client id (here: mcp-idp bootstrap "
+        "token)"
+    ),
     "not permitted to use specified clientscope": (
         "Keycloak, policies Allowed Client Scopes: list the scopes that the server requests, in both the anonymous "
         "and the authenticated one"
@@ -155,6 +166,8 @@ async def check_test_registrations(case: CheckContext) -> list[Finding]:
 async def _register(case: CheckContext, profile: ClientProfile) -> HttpResult:
     endpoint = text(case.provider, "registration_endpoint")
     headers = {"origin": INSPECTOR} if profile.from_browser else {}
+    if token := case.initial_access_tokens.get(case.issuer):
+        headers["authorization"] = f"Bearer {token}"
     return await case.http.send("POST", endpoint, headers=headers, json=profile.registration(case.scopes))
 
 

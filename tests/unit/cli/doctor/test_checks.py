@@ -15,9 +15,10 @@ from mcp_idp.cli.doctor.challenge_header import read_challenge
 from mcp_idp.cli.doctor.checks.access_token_rules import FIX_BY_REASON
 from mcp_idp.cli.doctor.client_profiles import CLIENT_PROFILES
 from mcp_idp.cli.doctor.context import CheckContext
+from mcp_idp.cli.doctor.findings import Severity
 from mcp_idp.cli.doctor.runner import all_findings, run_checks
 from mcp_idp.errors import TokenErrorReason
-from mcp_idp.testing.issuer import NOW
+from mcp_idp.testing.issuer import ISSUER, NOW
 from scripts.docs.doctor_table import PAGE, whole_page
 from tests.support.doctor_testbed import DoctorTestbed, responding, rewriting_header
 from tests.support.misconfigurations import DOCUMENT, MISCONFIGURATIONS, Misconfiguration, behind_tls, open_registration
@@ -45,7 +46,7 @@ async def test_a_healthy_server_has_no_finding() -> None:
     results = await testbed.results()
     assert all_findings(results) == []
     skipped = [result.check.name for result in results if result.skipped or result.blocked_by]
-    assert skipped == ["inside", "probe"]  # these need an admin account
+    assert skipped == ["inside", "probe", "quirks"]  # the first two need an admin account
 
 
 async def test_a_healthy_public_server_has_no_finding() -> None:
@@ -53,6 +54,49 @@ async def test_a_healthy_public_server_has_no_finding() -> None:
     behind_tls(testbed)
     open_registration(testbed)
     assert await testbed.findings() == []
+
+
+async def _quirks(testbed: DoctorTestbed) -> dict[str, Finding]:
+    found = all_findings(await testbed.results())
+    assert {finding.kind.severity for finding in found} <= {Severity.INFO}
+    return {finding.kind.name: finding for finding in found}
+
+
+async def test_a_quirk_that_is_off_is_reported_with_its_setting_which_turns_it_on() -> None:
+    testbed = DoctorTestbed(quirks=True)
+    off = await _quirks(testbed)
+    assert set(off) == {"quirk_authorize_redirect", "quirk_legacy_discovery", "quirk_origin_metadata"}
+    for name, finding in off.items():
+        assert f"{name.removeprefix('quirk_')} is off" in finding.observed
+        (setting,) = finding.settings
+        assert f"{setting}=true" in finding.fix
+    for name in ("quirk_authorize_redirect", "quirk_legacy_discovery"):  # the third is that of a proxy
+        testbed.env |= off[name].settings
+    testbed.provider.forms = (*testbed.provider.forms, "origin")
+    on = await _quirks(testbed)
+    assert set(on) == set(off)
+    for name, finding in on.items():
+        assert f"{name.removeprefix('quirk_')} is on" in finding.observed
+        assert f"unset {next(iter(off[name].settings))}" in finding.fix
+
+
+async def test_a_redirect_to_elsewhere_is_not_the_quirk() -> None:
+    location = "https://elsewhere.example/authorize?response_type=code"
+    testbed = DoctorTestbed(quirks=True)
+
+    def redirect(request: Any, message: Any) -> None:
+        if request.url.path == "/authorize":
+            message.status = 302
+            message.headers["location"] = location
+
+    testbed.proxies.append(redirect)
+    assert "is off" in (await _quirks(testbed))["quirk_authorize_redirect"].observed
+
+
+async def test_headers_with_parameters_that_a_preflight_does_not_allow_are_reported() -> None:
+    testbed = DoctorTestbed(quirks=True)
+    testbed.proxies.append(rewriting_header("access-control-allow-headers", "mcp-param-region", "x"))
+    assert "parameter_headers" in await _quirks(testbed)
 
 
 @pytest.mark.parametrize("misconfiguration", MISCONFIGURATIONS, ids=lambda misconfiguration: misconfiguration.name)
@@ -77,6 +121,7 @@ ELSEWHERE = {
     "provider_exploitable",
     "provider_not_probed",
 }
+ELSEWHERE |= {"quirk_authorize_redirect", "quirk_legacy_discovery", "quirk_origin_metadata", "parameter_headers"}
 ELSEWHERE |= {"token_inactive", "token_unchecked", "login_failed"}
 
 
@@ -143,6 +188,33 @@ async def test_each_test_registration_is_removed() -> None:
     assert await testbed.findings() == []
     assert testbed.provider.registered == set()
     assert len([line for line in testbed.provider.requests if line.startswith("DELETE")]) == len(CLIENT_PROFILES)
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        "Failed decode token",  # Keycloak 26.7.5, of an expired one and of a made-up one
+        "No remaining count on initial access token",  # Keycloak 26.7.5, of one that is used up
+        "The initial access token has expired, is used up, or is not one of this provider: ask …",  # the registrar
+    ],
+)
+async def test_an_invitation_that_is_over_is_named(description: str) -> None:
+    testbed = DoctorTestbed(register=True, initial_access_tokens={ISSUER: "iat"})
+    testbed.provider.registers = lambda _: (401, {"error": "invalid_token", "error_description": description})
+    found = all_findings(await testbed.results())
+    assert [finding.kind.name for finding in found] == ["registration_rejected"]
+    assert "the invitation is over" in found[0].fix
+
+
+@pytest.mark.parametrize(("issuer", "is_sent"), [(ISSUER, True), ("https://other.example", False)])
+async def test_the_initial_access_token_is_sent_to_its_provider_only(issuer: str, is_sent: bool) -> None:  # noqa: FBT001 - a row
+    testbed = DoctorTestbed(register=True, initial_access_tokens={issuer: "iat"})
+    to_server: list[str] = []
+    testbed.proxies.append(lambda request, _: to_server.append(str(request.headers)))
+    await testbed.results()
+    with_token = [line for line in testbed.provider.sent if "Bearer iat" in line]
+    assert len(with_token) == len(CLIENT_PROFILES) * is_sent
+    assert "Bearer iat" not in str(to_server)
 
 
 async def test_the_registration_token_goes_nowhere_else() -> None:

@@ -41,6 +41,20 @@ def test_keycloak_is_reached_from_outside_through_its_front_only(services: dict[
         assert f"header_up -{header}\n" in caddyfile
 
 
+@pytest.mark.parametrize(
+    ("name", "compose", "default"),
+    [("local.Caddyfile", "docker-compose.yml", "true"), ("Caddyfile", "docker-compose.production.yml", "false")],
+)
+def test_the_metadata_at_the_origin_is_a_quirk(name: str, compose: str, default: str) -> None:
+    caddyfile = (ROOT / "idp-config" / "keycloak" / name).read_text(encoding="utf-8")
+    assert f"{{$QUIRK_ORIGIN_METADATA:{default}}}" in caddyfile
+    line = f"QUIRK_ORIGIN_METADATA: ${{QUIRK_ORIGIN_METADATA:-{default}}}\n"
+    assert (ROOT / compose).read_text(encoding="utf-8").count(line) == 1
+    # The target is fixed, without the query of the request, and the clients that use it are counted.
+    assert "rewrite @origin_metadata /realms/mcp/.well-known/openid-configuration?\n" in caddyfile
+    assert "log_name @origin_metadata origin_metadata\n" in caddyfile
+
+
 def test_no_service_has_a_right_it_does_not_need(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
         assert service["cap_drop"] == ["ALL"], name

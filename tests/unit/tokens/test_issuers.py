@@ -16,7 +16,7 @@ from mcp_idp.config.env import SettingsError
 from mcp_idp.config.settings import Settings
 from mcp_idp.errors import InvalidToken, ProviderUnavailable
 from mcp_idp.providers import PROFILES, profile_for
-from mcp_idp.testing.issuer import ISSUER, Issuer, public_jwk, rsa_key
+from mcp_idp.testing.issuer import ISSUER, Issuer, b64, public_jwk, rsa_key
 from mcp_idp.tokens.issuers import TokenVerifierRegistry, check_audience
 from mcp_idp.tokens.unverified_issuer import unverified_issuer
 from mcp_server.app import create_app
@@ -293,6 +293,11 @@ def test_the_issuer_is_read_from_the_outer_members_only(payload: str, issuer: st
 def test_the_issuer_is_found_without_parsing_what_follows(rest: str) -> None:
     """The rest is no JSON, so whoever parsed it would find nothing."""
     assert unverified_issuer(_payload('{"iss":"https://two",' + rest), 16_384) == "https://two"
+
+
+@pytest.mark.parametrize("segment", ["a", "abcde", b64(b'{"iss":"\xff"}'), b64(b'{"iss":"\\ud"}'), "\u00e9"])
+def test_a_token_whose_issuer_cannot_be_read_names_none(segment: str) -> None:
+    assert unverified_issuer(f"e30.{segment}.c2ln", 16_384) == ""
 
 
 @pytest.mark.parametrize(

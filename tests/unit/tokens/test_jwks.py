@@ -508,3 +508,19 @@ async def test_the_log_quotes_a_bounded_part_of_a_response() -> None:
     with capture_logs() as lines:
         await keys.refresh()
     assert len(repr(lines)) < 2000
+
+
+@pytest.mark.requirement("jwks.filter")
+@pytest.mark.parametrize("operations", [["verify"], ["sign", "verify"], None])
+def test_a_key_whose_operations_include_verify_is_used(operations: list[str] | None) -> None:
+    jwk = public_jwk(rsa_key("one"), kid="one", alg="RS256")
+    keys = parse_jwks({"keys": [jwk if operations is None else {**jwk, "key_ops": operations}]})
+    assert list(keys) == [("one", "RS256")]
+
+
+@pytest.mark.requirement("jwks.filter")
+@pytest.mark.parametrize("named", ["EdDSA", "Ed25519", None])
+def test_a_key_for_ed25519_may_have_either_name_of_the_algorithm(named: str | None) -> None:
+    """RFC 9864 adds Ed25519 as an algorithm name."""
+    jwk = public_jwk(ed_key(), kid="one", **({} if named is None else {"alg": named}))
+    assert list(parse_jwks({"keys": [jwk]})) == [("one", "EdDSA")]

@@ -524,3 +524,28 @@ def test_a_key_for_ed25519_may_have_either_name_of_the_algorithm(named: str | No
     """RFC 9864 adds Ed25519 as an algorithm name."""
     jwk = public_jwk(ed_key(), kid="one", **({} if named is None else {"alg": named}))
     assert list(parse_jwks({"keys": [jwk]})) == [("one", "EdDSA")]
+
+
+async def test_keys_are_fetched_in_the_background_after_half_their_age_and_retried_after_the_cool_down() -> None:
+    fetched: list[float] = []
+    faulty = False
+
+    async def fetch() -> dict[str, Any]:
+        fetched.append(clock.clock.monotonic())
+        if faulty:
+            raise FetchError("down")
+        return {"keys": [public_jwk(rsa_key("one"), kid="one", alg="RS256")]}
+
+    async def ask_after(seconds: float) -> int:
+        clock.forward(seconds)
+        await cache.ensure_fresh()
+        await settle()
+        return len(fetched)
+
+    clock = FakeClock()
+    cache = JwksCache(fetch, clock.clock, max_age=600, max_stale=3600)
+    assert [await ask_after(seconds) for seconds in (0, 300, 1, 1)] == [1, 1, 2, 2]
+    faulty = True
+    cool_down = REFRESH_COOLDOWN_SECONDS
+    assert [await ask_after(seconds) for seconds in (300, cool_down - 1, 2, 1)] == [3, 3, 4, 4]
+    assert cache.last_error == "down"

@@ -9,6 +9,7 @@ from mcp_idp.cli.doctor.checks import (
     authorization_server,
     bogus_tokens,
     challenge,
+    client_login,
     client_registration,
     clock_skew,
     cors_and_host,
@@ -42,5 +43,6 @@ CHECKS: tuple[Check, ...] = (
     *bogus_tokens.CHECKS,
     *client_registration.CHECKS,
     *access_token.CHECKS,
+    *client_login.CHECKS,
     *cors_and_host.CHECKS,
 )

@@ -21,6 +21,7 @@ from mcp_idp.cli.common.safe_http import SafeHttpClient
 from mcp_idp.cli.common.stdin_token import TokenInputError, read_token
 from mcp_idp.cli.doctor.all_checks import CHECKS
 from mcp_idp.cli.doctor.checks.reachability import CERTIFICATE, UNREACHABLE
+from mcp_idp.cli.doctor.client_profiles import CLIENT_PROFILES, find_profile
 from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.report import Report, as_json, is_healthy
 from mcp_idp.cli.doctor.runner import run_checks
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mcp_idp.cli.common.http import Address
+    from mcp_idp.cli.doctor.client_requests import ClientProfile
     from mcp_idp.cli.doctor.runner import Result
 
 _FINDINGS = 1
@@ -40,12 +42,13 @@ _UNREACHABLE = 3
 _HELP = """\
 Check an MCP server and its identity provider from outside, as clients see them, and report what prevents logins: the
 cause first, with its fix. It works with any server, not only this project's. It changes nothing without
---register, --probe or --fix.
+--as, --register, --probe or --fix.
 
 examples:
   mcp-idp doctor                                     the server of this stack, http://localhost:3000/mcp
   mcp-idp doctor https://mcp.example.com/mcp         … or any other
   mcp-idp doctor --register                          register as VS Code, Claude Code and others do; removed at once
+  mcp-idp doctor --as codex                          do what this client does up to the login page; removes its client
   mcp-idp token | mcp-idp doctor --token -           which rule rejects this token, and does the server accept it?
   mcp-idp doctor --login                             log in with the browser, and validate the token
   mcp-idp doctor --probe                             probe as an unauthenticated client, on your own Keycloak; cleans up
@@ -73,6 +76,7 @@ class DoctorOptions:
     Attributes:
         url: The MCP server's URL.
         register: Whether to try client registrations.
+        client: The client to act as, or None.
         inside: Whether to check the provider through Keycloak's admin API.
         probe: Whether to probe Keycloak's known weaknesses.
         token: The access token to evaluate, or "".
@@ -82,6 +86,7 @@ class DoctorOptions:
 
     url: str
     register: bool
+    client: ClientProfile | None
     inside: bool
     probe: bool
     token: str
@@ -95,6 +100,7 @@ class DoctorArguments:
 
     Attributes:
         register: Whether to try client registrations.
+        as_client: The client to act as, by its short name.
         inside: Whether to check the provider through Keycloak's admin API.
         probe: Whether to probe Keycloak's known weaknesses.
         fix: Whether to fix first what the bootstrap can fix.
@@ -105,6 +111,7 @@ class DoctorArguments:
     """
 
     register: bool
+    as_client: str | None
     inside: bool
     probe: bool
     fix: bool
@@ -134,6 +141,12 @@ def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.command(cls=TextCommand, help=_HELP, epilog=_EPILOG)
 @url_options
 @_flags
+@click.option(
+    "--as",
+    "as_client",
+    metavar="NAME",
+    help=f"register and begin a login as this client does, and remove it: {', '.join(p.key for p in CLIENT_PROFILES)}",
+)
 @click.option("--token", metavar="-", help="validate the access token on standard input")
 @login_arguments
 def command(server: str | None, url: str | None, **values: Any) -> int:
@@ -157,9 +170,10 @@ def command(server: str | None, url: str | None, **values: Any) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
     if options.json:
-        print(json_text(as_json(order.url, results, secrets)))
+        print(json_text(as_json(order.url, results, secrets, client=order.client)))
     else:
-        Report(open_console(), secrets).print(order.url, results, login_tested=options.login)
+        report = Report(open_console(), secrets)
+        report.print(order.url, results, login_tested=options.login, client=order.client)
     code = exit_code(results)
     if code == _UNREACHABLE and (hint := crash_hint(os.environ)):
         print(f"doctor: {hint}", file=sys.stderr)
@@ -187,6 +201,7 @@ def _parse_options(options: DoctorArguments, login: LoginArguments, secrets: Red
         )
     if options.token and options.login:
         raise ValueError("--token and --login: one token at a time")
+    client = find_profile(options.as_client) if options.as_client is not None else None
     known = stack_variables(os.environ, needs=["server"] * (login.url is None))
     url = server_url(login.url, known)
     token, failure = "", None
@@ -204,6 +219,7 @@ def _parse_options(options: DoctorArguments, login: LoginArguments, secrets: Red
     return DoctorOptions(
         url,
         options.register,
+        client,
         options.inside,
         options.probe,
         token,
@@ -233,6 +249,7 @@ async def _examine(order: DoctorOptions) -> list[Result]:
             order.url,
             SafeHttpClient(http, order.url),
             register=order.register,
+            client=order.client,
             evaluate=make_evaluator(stack_environment(os.environ)) if order.token else None,
             token=order.token,
             failure=order.failure,

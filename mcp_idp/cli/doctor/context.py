@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mcp_idp.cli.common.safe_http import HttpResult, SafeHttpClient
     from mcp_idp.cli.doctor.bootstrap_bridge import AdminCheckResult, ProbeResult
     from mcp_idp.cli.doctor.challenge_header import Challenge
+    from mcp_idp.cli.doctor.client_requests import ClientProfile
     from mcp_idp.cli.inspect.evaluation import TokenEvaluation
 
     Evaluator = Callable[[str, "CheckContext"], Awaitable[TokenEvaluation]]
@@ -30,6 +31,7 @@ class CheckContext:
         url: The MCP server's URL, as clients use it.
         http: Sends all requests.
         register: Whether to try client registrations.
+        client: The client to act as, or None.
         evaluate: Evaluates the token; None without a token.
         look_inside: Checks the provider through the admin API, if requested.
         probe: Probes the known weaknesses of Keycloak at a given issuer, if requested.
@@ -48,6 +50,7 @@ class CheckContext:
     url: str
     http: SafeHttpClient
     register: bool = False
+    client: ClientProfile | None = None
     evaluate: Evaluator | None = None
     look_inside: Callable[[], Awaitable[AdminCheckResult]] | None = None
     probe: Callable[[str], Awaitable[ProbeResult]] | None = None

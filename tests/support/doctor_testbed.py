@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from socket import gaierror
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import httpx2
 
 from mcp_idp.cli.common.safe_http import SafeHttpClient
 from mcp_idp.cli.doctor.all_checks import CHECKS
+from mcp_idp.cli.doctor.client_profiles import find_profile
 from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.runner import Result, all_findings, run_checks
 from mcp_idp.cli.doctor.token_evaluation import make_evaluator
@@ -70,6 +71,9 @@ class Provider:
     requests: list[str] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
     message_inactive: bool = False
+    # Gets the parameters of an authorization request and the client's registration; None shows the login page.
+    authorizes: Callable[[dict[str, str], Json], HttpResponse | None] = lambda *_: None
+    clients: dict[str, Json] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.name(self.issuer.url)
@@ -96,11 +100,18 @@ class Provider:
         self.sent.append(f"{url} {headers} {body!r}")
         if method == "OPTIONS":
             return self.preflights.get(path) or _welcome(headers)
-        message = self._respond(method, path, base, body)
+        message = self._respond(method, path, base, body) or self._authorize(path, base, urlsplit(url).query)
         message.headers |= {"date": formatdate(NOW + self.ahead, usegmt=True), "access-control-allow-origin": "*"}
         return message
 
-    def _respond(self, method: str, path: str, base: str, body: bytes) -> HttpResponse:
+    def _authorize(self, path: str, base: str, query: str) -> HttpResponse:
+        parameters = dict(parse_qsl(query))
+        if path != f"{base}/protocol/openid-connect/auth" or parameters.get("client_id") not in self.clients:
+            return HttpResponse(404)
+        page = b"<form method=post action=/login><input name=username><input type=password name=password></form>"
+        return self.authorizes(parameters, self.clients[parameters["client_id"]]) or HttpResponse(200, {}, page)
+
+    def _respond(self, method: str, path: str, base: str, body: bytes) -> HttpResponse | None:
         documents = {
             "oauth-authorization-server": f"/.well-known/oauth-authorization-server{base}",
             "inserted": f"/.well-known/openid-configuration{base}",
@@ -117,7 +128,7 @@ class Provider:
         if method == "DELETE" and path.removeprefix(f"{base}/clients/") in self.registered:
             self.registered.remove(path.removeprefix(f"{base}/clients/"))
             return HttpResponse(204)
-        return HttpResponse(404)
+        return None
 
     def _register(self, requested: Json) -> HttpResponse:
         status, response = self.registers(requested)
@@ -125,6 +136,7 @@ class Provider:
             return _json(status, response)
         name = f"client-{len(self.requests)}"
         self.registered.add(name)
+        self.clients[name] = requested
         manage = {"registration_client_uri": f"{self.document['registration_endpoint']}/{name}"}
         return _json(201, {"client_id": name, "registration_access_token": "rat", **requested, **manage, **response})
 
@@ -152,6 +164,7 @@ class DoctorTestbed:
         url: the URL that the doctor checks.
         names: host names of the server; `inside` are names at which only the server reaches the provider.
         token: the token passed to the doctor; "" for none.
+        client: the client that the doctor acts as (`--as`); "" for none.
     """
 
     env: dict[str, str] = field(default_factory=dict)
@@ -163,6 +176,7 @@ class DoctorTestbed:
     server_ahead: float = 0.0
     register: bool = False
     token: str = ""
+    client: str = ""
 
     async def results(self) -> list[Result]:
         """Starts the server and runs the doctor."""
@@ -182,7 +196,14 @@ class DoctorTestbed:
                     make_evaluator(self.env, transport=internal_transport, clock=clock.clock) if self.token else None
                 )
                 safe_client = SafeHttpClient(http, self.url, now=lambda: NOW)
-                case = CheckContext(self.url, safe_client, register=self.register, evaluate=evaluate, token=self.token)
+                case = CheckContext(
+                    self.url,
+                    safe_client,
+                    register=self.register,
+                    client=find_profile(self.client) if self.client else None,
+                    evaluate=evaluate,
+                    token=self.token,
+                )
                 return await run_checks(case, CHECKS)
 
     async def findings(self) -> list[str]:

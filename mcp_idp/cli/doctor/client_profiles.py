@@ -74,6 +74,7 @@ CLIENT_PROFILES: tuple[ClientProfile, ...] = (
             "cursor://anysphere.cursor-mcp/oauth/callback",
             "https://www.cursor.com/agents/mcp/oauth/callback",
         ),
+        registers_scopes=Scopes.NONE,
     ),
     ClientProfile(
         key="opencode",

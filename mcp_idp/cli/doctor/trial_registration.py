@@ -63,10 +63,12 @@ class TrialRegistration:
 
     @property
     def rejection(self) -> str:
-        """Why the provider registered no client, as text. Its message is truncated; the caller escapes it."""
+        """Why the client got no client id, as text. Its message is truncated; the caller escapes it."""
         if self.reply.fault is not None:
             return str(self.reply)
         document = self.reply.document
+        if self.succeeded:
+            return f"{self.reply.status} without a client_id"
         message = text(document, "error_description") or text(document, "error")
         return f"{self.reply.status} {message[:_MAX_MESSAGE]}".strip()
 

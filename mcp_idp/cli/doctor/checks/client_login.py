@@ -59,7 +59,7 @@ async def check_login(case: CheckContext) -> list[Finding]:
     """Registers the client, sends its authorization requests without logging in, and deletes the registration."""
     profile = client_connection.profile_of(case)
     async with trial_registration(case, profile, profile.client_name) as trial:
-        if trial.succeeded:
+        if trial.succeeded and trial.client_id:
             found = await _authorize(case, profile, trial.client_id)
         else:
             fix = advice(trial.rejection, keycloak=case.is_keycloak)

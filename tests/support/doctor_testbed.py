@@ -19,18 +19,20 @@ import httpx
 import httpx2
 
 from mcp_idp.cli.common.safe_http import SafeHttpClient
+from mcp_idp.cli.common.server_settings import ServerSettings
 from mcp_idp.cli.doctor.all_checks import CHECKS
 from mcp_idp.cli.doctor.client_profiles import find_profile
 from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.runner import Result, all_findings, run_checks
 from mcp_idp.cli.doctor.token_evaluation import make_evaluator
 from mcp_idp.config import load_settings
-from mcp_idp.testing.issuer import NOW, Issuer
+from mcp_idp.testing.issuer import NOW, Issuer, public_jwk, rsa_key
 from mcp_server.app import create_app
 from tests.support.app import FakeClock, lifespan
 
 Json = dict[str, Any]
 Headers = dict[str, str]
+_OTHER_KEY = public_jwk(rsa_key("stranger"), kid="other", alg="RS256", use="sig")
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 
@@ -119,8 +121,9 @@ class Provider:
         }
         if path in {documents[form] for form in self.forms}:
             return _json(200, {name: value for name, value in self.document.items() if value is not None})
-        if path == f"{base}/protocol/openid-connect/certs":
-            return _json(200, {"keys": self.issuer.keys})
+        keys = {f"{base}/protocol/openid-connect/certs": self.issuer.keys, "/other/certs": [_OTHER_KEY]}
+        if path in keys:
+            return _json(200, {"keys": keys[path]})
         if path == f"{base}/introspect":
             return _json(200, {"active": not self.message_inactive})
         if path == f"{base}/clients":
@@ -164,6 +167,9 @@ class DoctorTestbed:
         url: the URL that the doctor checks.
         names: host names of the server; `inside` are names at which only the server reaches the provider.
         token: the token passed to the doctor; "" for none.
+        evaluated_with: the server's environment, as far as the doctor knows it; empty if it knows `env`.
+        knows_settings: whether the doctor finds the server's settings on its machine.
+        in_stack: whether it finds them in the compose stack.
         client: the client that the doctor acts as (`--as`); "" for none.
     """
 
@@ -177,6 +183,9 @@ class DoctorTestbed:
     register: bool = False
     token: str = ""
     client: str = ""
+    evaluated_with: dict[str, str] = field(default_factory=dict)
+    knows_settings: bool = False
+    in_stack: bool = False
 
     async def results(self) -> list[Result]:
         """Starts the server and runs the doctor."""
@@ -193,7 +202,9 @@ class DoctorTestbed:
 
             async with lifespan(app), httpx2.AsyncClient(transport=httpx2.MockTransport(route)) as http:
                 evaluate = (
-                    make_evaluator(self.env, transport=internal_transport, clock=clock.clock) if self.token else None
+                    make_evaluator(self.evaluated_with or self.env, transport=internal_transport, clock=clock.clock)
+                    if self.token
+                    else None
                 )
                 safe_client = SafeHttpClient(http, self.url, now=lambda: NOW)
                 case = CheckContext(
@@ -201,10 +212,15 @@ class DoctorTestbed:
                     safe_client,
                     register=self.register,
                     client=find_profile(self.client) if self.client else None,
+                    settings=self._settings(),
                     evaluate=evaluate,
                     token=self.token,
                 )
                 return await run_checks(case, CHECKS)
+
+    def _settings(self) -> ServerSettings:
+        known = self.knows_settings or self.in_stack
+        return ServerSettings(dict(self.env), "the environment", in_stack=self.in_stack) if known else ServerSettings()
 
     async def findings(self) -> list[str]:
         """Returns the names of the doctor's findings in order."""

@@ -174,6 +174,11 @@ def _require_a_version_in_sessions(request: Any, message: HttpResponse) -> None:
         message.status = 400
 
 
+def known_setting(**variables: str) -> Change:
+    """Returns a change of settings that the doctor finds on its machine."""
+    return every(setting(**variables), lambda testbed: setattr(testbed, "knows_settings", True))
+
+
 def no_preflight(testbed: DoctorTestbed) -> None:
     testbed.provider.preflights["/realms/mcp/clients"] = HttpResponse(405)
 
@@ -200,6 +205,11 @@ def _require_no_login(_: Any, response: HttpResponse) -> None:
 def _take_any_token(request: Any, message: HttpResponse) -> None:
     if "authorization" in request.headers:
         message.status = 200
+
+
+def _other_scopes(_: Any, message: HttpResponse) -> None:
+    if challenge := message.headers.get("www-authenticate", ""):
+        message.headers["www-authenticate"] = challenge.replace(" mcp:notes.write", "")
 
 
 def _forget_the_challenge(request: Any, message: HttpResponse) -> None:
@@ -524,6 +534,64 @@ MISCONFIGURATIONS = (
         registering(lambda _: (201, {"registration_client_uri": None})),
         "registration_not_removed",
         open_registration,
+    ),
+    # --- the server's settings ---------------------------------------------------------------------------------------
+    Misconfiguration(
+        "another audience than the public URL",
+        "claude-code#90497",
+        known_setting(JWT_AUDIENCE="https://wrong.example/mcp"),
+        "setting_contradicts",
+        unset("JWT_AUDIENCE"),
+    ),
+    Misconfiguration(
+        "the public URL with a slash as audience",
+        "seen",
+        known_setting(JWT_AUDIENCE="http://localhost:3000/mcp/"),
+        "setting_contradicts",
+        unset("JWT_AUDIENCE"),
+    ),
+    Misconfiguration(
+        "the issuer of another realm",
+        "seen",
+        known_setting(JWT_ISSUER="http://localhost:8080/realms/other"),
+        "setting_contradicts",
+        unset("JWT_ISSUER"),
+    ),
+    Misconfiguration(
+        "keys of another provider",
+        "seen",
+        known_setting(JWT_JWKS_URL="http://localhost:8080/other/certs"),
+        "setting_contradicts",
+        unset("JWT_JWKS_URL"),
+    ),
+    Misconfiguration(
+        "introspection without an endpoint",
+        "actual-mcp-server#464",
+        known_setting(AUTH_TOKEN_MODE="introspection", OAUTH_CLIENT_SECRET="s3cret-of-ours"),
+        "introspection_missing",
+        setting(AUTH_TOKEN_MODE="jwt"),
+        frozenset({"provider_unreachable_from_server"}),
+    ),
+    Misconfiguration(
+        "another access file",
+        "seen",
+        every(known_setting(ACCESS_FILE="idp-config/access.yaml"), through(_other_scopes)),
+        "other_access_file",
+        no_proxy,
+    ),
+    Misconfiguration(
+        "a token for the public URL, and another audience set",
+        "claude-code#90497",
+        every(known_setting(JWT_AUDIENCE="https://wrong.example/mcp"), valid_token),
+        "token_audience",
+        unset("JWT_AUDIENCE"),
+    ),
+    Misconfiguration(
+        "a token of the issuer, and another issuer set",
+        "seen",
+        every(known_setting(JWT_ISSUER="http://localhost:8080/realms/other"), valid_token),
+        "token_issuer",
+        unset("JWT_ISSUER"),
     ),
     # --- one client (--as) --------------------------------------------------------------------------------------------
     Misconfiguration(

@@ -18,6 +18,7 @@ from mcp_idp.cli.doctor.checks import (
     keycloak_admin,
     protected_resource,
     reachability,
+    server_settings,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
     *discovery.CHECKS,
     *authorization_server.CHECKS,
     *clock_skew.CHECKS,
+    *server_settings.CHECKS,
     *keycloak_admin.CHECKS,
     *bogus_tokens.CHECKS,
     *client_registration.CHECKS,

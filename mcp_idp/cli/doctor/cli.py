@@ -15,9 +15,11 @@ from mcp_idp.cli.common.command_line import TextCommand, chosen_url, url_options
 from mcp_idp.cli.common.console import StepReporter, json_text, open_console, printable, progress
 from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, LoginClientError
 from mcp_idp.cli.common.http import create_client, parse_connect_to
+from mcp_idp.cli.common.launcher import for_stack
 from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.running_stack import crash_hint, stack_environment, stack_variables
 from mcp_idp.cli.common.safe_http import SafeHttpClient
+from mcp_idp.cli.common.server_settings import ServerSettings, find_server_settings
 from mcp_idp.cli.common.stdin_token import TokenInputError, read_token
 from mcp_idp.cli.doctor.all_checks import CHECKS
 from mcp_idp.cli.doctor.checks.reachability import CERTIFICATE, UNREACHABLE
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from mcp_idp.cli.doctor.runner import Result
 
 _FINDINGS = 1
+_USED_HERE = ("JWT_AUDIENCE", "JWT_ISSUER", "MAX_TOKEN_BYTES", "MAX_TOKEN_LIFETIME", "CLOCK_LEEWAY")
 _UNREACHABLE = 3
 _HELP = """\
 Check an MCP server and its identity provider from outside, as clients see them, and report what prevents logins: the
@@ -77,6 +80,7 @@ class DoctorOptions:
         url: The MCP server's URL.
         register: Whether to try client registrations.
         client: The client to act as, or None.
+        settings: The server's settings, where this machine has them.
         inside: Whether to check the provider through Keycloak's admin API.
         probe: Whether to probe Keycloak's known weaknesses.
         token: The access token to evaluate, or "".
@@ -87,6 +91,7 @@ class DoctorOptions:
     url: str
     register: bool
     client: ClientProfile | None
+    settings: ServerSettings
     inside: bool
     probe: bool
     token: str
@@ -165,7 +170,7 @@ def command(server: str | None, url: str | None, **values: Any) -> int:
         return INTERRUPTED_EXIT
     try:
         if options.fix:
-            _fix(order.url, confirms=not options.yes)
+            _fix(order, confirms=not options.yes)
         results = asyncio.run(_examine(order))
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
@@ -220,6 +225,7 @@ def _parse_options(options: DoctorArguments, login: LoginArguments, secrets: Red
         url,
         options.register,
         client,
+        find_server_settings(os.environ, url),
         options.inside,
         options.probe,
         token,
@@ -235,11 +241,14 @@ async def _log_in(login: LoginArguments, secrets: Redactor) -> str:
     return await run_for_token(plan, narrator, strategy)
 
 
-def _fix(url: str, *, confirms: bool) -> None:
+def _fix(order: DoctorOptions, *, confirms: bool) -> None:
     from mcp_idp.cli.doctor.bootstrap_bridge import confirm_on_terminal, fix  # noqa: PLC0415 - see `_admin_checks`
 
     known = stack_environment(os.environ)
-    if reason := fix(known, url, confirm_on_terminal if confirms else lambda: True):
+    reason = fix(known, order.url, confirm_on_terminal if confirms else lambda: True)
+    if reason and order.settings.in_stack:
+        reason = f"{reason}; in this stack: {for_stack('mcp-idp bootstrap plan')}, then apply"
+    if reason:
         print(f"doctor: not fixed: {printable(reason)}", file=sys.stderr)
 
 
@@ -250,12 +259,27 @@ async def _examine(order: DoctorOptions) -> list[Result]:
             SafeHttpClient(http, order.url),
             register=order.register,
             client=order.client,
-            evaluate=make_evaluator(stack_environment(os.environ)) if order.token else None,
+            settings=order.settings,
+            evaluate=make_evaluator(_evaluation_settings(order)) if order.token else None,
             token=order.token,
             failure=order.failure,
         )
         with progress("examining the server") as show:
-            return await run_checks(_admin_checks(case, order), CHECKS, on_check=show)
+            results = await run_checks(_admin_checks(case, order), CHECKS, on_check=show)
+    return [_named_for_stack(result) for result in results] if order.settings.in_stack else results
+
+
+def _named_for_stack(result: Result) -> Result:
+    """Returns a result whose fixes name the bootstrap as the compose stack runs it."""
+    return replace(result, findings=[replace(found, fix=for_stack(found.fix)) for found in result.findings])
+
+
+def _evaluation_settings(order: DoctorOptions) -> dict[str, str]:
+    """Returns the environment to evaluate a token with: what the running server was started with comes first.
+
+    Its URLs are those of its own network, so its mode and its keys are not used.
+    """
+    return {**stack_environment(os.environ), **{n: v for n, v in order.settings.values.items() if n in _USED_HERE}}
 
 
 def _admin_checks(case: CheckContext, order: DoctorOptions) -> CheckContext:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from mcp_idp.cli.common.server_settings import ServerSettings
 from mcp_idp.util.urls import is_loopback, is_private
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class CheckContext:
         http: Sends all requests.
         register: Whether to try client registrations.
         client: The client to act as, or None.
+        settings: The server's settings, where this machine has them.
         evaluate: Evaluates the token; None without a token.
         look_inside: Checks the provider through the admin API, if requested.
         probe: Probes the known weaknesses of Keycloak at a given issuer, if requested.
@@ -51,6 +53,7 @@ class CheckContext:
     http: SafeHttpClient
     register: bool = False
     client: ClientProfile | None = None
+    settings: ServerSettings = field(default_factory=ServerSettings)
     evaluate: Evaluator | None = None
     look_inside: Callable[[], Awaitable[AdminCheckResult]] | None = None
     probe: Callable[[str], Awaitable[ProbeResult]] | None = None

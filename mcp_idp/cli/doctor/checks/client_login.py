@@ -62,7 +62,7 @@ async def check_login(case: CheckContext) -> list[Finding]:
         if trial.succeeded and trial.client_id:
             found = await _authorize(case, profile, trial.client_id)
         else:
-            fix = advice(trial.rejection, keycloak=case.is_keycloak)
+            fix = advice(trial.rejection, case)
             found = [CANNOT_REGISTER.finding(f"{profile.label}: {trial.rejection}", fix)]
     return [*found, *trial.remaining]
 

@@ -29,23 +29,29 @@ _HINTS = {
     "invalid origin": "Keycloak, policy Allowed Registration Web Origins: list the origin of the page",
     "https required": "use https for the provider, or set the realm's sslRequired to external",
 }
+_IN_STACK = (
+    "compare registration.profile in access.yaml with what the client sends; mcp-idp bootstrap check shows whether the "
+    "realm still has that profile, and apply restores it"
+)
 _BOOTSTRAP = (
     "or use the bootstrap: registration.profile in access.yaml, then mcp-idp bootstrap apply; the registrar in front "
     "of Keycloak (docs/registrar.md) drops members of a registration that Keycloak rejects"
 )
 
 
-def advice(reason: str, *, keycloak: bool) -> str:
+def advice(reason: str, case: CheckContext) -> str:
     """Returns what to do about a rejected registration.
 
     Args:
         reason: The provider's error message.
-        keycloak: Whether the provider is Keycloak, so that the bootstrap can fix it.
+        case: The server under test. In the compose stack nobody can change Keycloak but the bootstrap.
     """
+    if case.settings.in_stack:
+        return _IN_STACK
     hint = next((hint for pattern, hint in _HINTS.items() if pattern in reason.lower()), None)
     if hint is None:
         hint = "change the provider's registration policy, or give users a client id"
-    return f"{hint}; {_BOOTSTRAP}" if keycloak else hint
+    return f"{hint}; {_BOOTSTRAP}" if case.is_keycloak else hint
 
 
 NO_REGISTRATION = Rule(
@@ -132,7 +138,7 @@ async def check_test_registrations(case: CheckContext) -> list[Finding]:
     kind = ALL_REJECTED if count == len(REGISTERED_PROFILES) else SOME_REJECTED
     return [
         *(
-            kind.finding(f"{', '.join(names)}: {reason}", advice(reason, keycloak=case.is_keycloak))
+            kind.finding(f"{', '.join(names)}: {reason}", advice(reason, case))
             for reason, names in names_by_reason.items()
         ),
         *found,

@@ -105,7 +105,9 @@ async def findings_as(client: str, change: Callable[[DoctorTestbed], None] = lam
     return found
 
 
-@pytest.mark.parametrize("profile", [p for p in CLIENT_PROFILES if not p.hosted and p.key != "qwen"], ids=str)
+@pytest.mark.parametrize(
+    "profile", [p for p in CLIENT_PROFILES if not p.hosted and p.key != "qwen"], ids=lambda p: p.key
+)
 async def test_every_client_gets_the_login_page_and_leaves_nothing(profile: Any) -> None:
     testbed = DoctorTestbed(client=profile.key)
     testbed.token = testbed.provider.issuer.token()

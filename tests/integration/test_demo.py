@@ -75,6 +75,7 @@ def test_the_demo_logs_in_calls_tools_and_is_gone(tmp_path: Path) -> None:
     assert process.returncode == 0, output
     assert re.findall(r"^STEP (\d)", output, re.MULTILINE) == list("12345678")
     assert "Hello, reader!" in output
+    assert re.search(r"response +iss=http://localhost:\d+, the issuer of step 3", output)  # RFC 9207
     assert "Differences from Keycloak" in output
     assert descendants(tmp_path) == []
     assert list(tmp_path.iterdir()) == []

@@ -2,61 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import httpx
-import httpx2
 import pytest
 
-from mcp_idp.cli.common.http_client import create_client
-from mcp_idp.cli.common.safe_http import SafeHttpClient
-from mcp_idp.cli.doctor.all_checks import CHECKS
-from mcp_idp.cli.doctor.context import CheckContext
-from mcp_idp.cli.doctor.runner import all_findings, run_checks
-from mcp_idp.cli.doctor.token_evaluation import make_evaluator
-from mcp_server.app import create_app
-from tests.support.app import lifespan
-from tests.support.in_process import settings_for
+from tests.support.keycloak.examined_realm import findings
 from tests.support.keycloak.realm import REDIRECT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from mcp_idp.cli.doctor.findings import Finding
     from tests.support.keycloak.realm import Json, Realm
 
 pytestmark = [pytest.mark.containers, pytest.mark.anyio]
 
 SCOPE = "mcp:tools mcp:notes.read"
-
-
-@asynccontextmanager
-async def our_server(realm: Realm) -> AsyncIterator[httpx2.AsyncClient]:
-    """Yields a client that reaches our server in process at its public URL, and everything else over the network."""
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as provider, create_client({}) as outside:
-        app = create_app(settings_for(realm), http=provider)
-        server = httpx2.ASGITransport(app)
-        own = httpx2.URL(realm.public_url).netloc
-
-        async def route(request: httpx2.Request) -> httpx2.Response:
-            if request.url.netloc != own:
-                return await outside.send(request, stream=True)
-            response = await server.handle_async_request(request)
-            body = httpx2.ByteStream(await response.aread())
-            return httpx2.Response(response.status_code, headers=response.headers, stream=body)
-
-        async with lifespan(app), httpx2.AsyncClient(transport=httpx2.MockTransport(route)) as http:
-            yield http
-
-
-async def findings(realm: Realm, *, token: str = "", register: bool = False) -> list[Finding]:
-    async with our_server(realm) as http:
-        evaluate = make_evaluator(realm.environment) if token else None
-        safe_client = SafeHttpClient(http, realm.public_url, now=time.time)
-        case = CheckContext(realm.public_url, safe_client, register=register, evaluate=evaluate, token=token)
-        return all_findings(await run_checks(case, CHECKS))
 
 
 def names(found: list[Finding]) -> list[str]:
@@ -106,7 +65,7 @@ async def test_scopes_that_may_not_be_registered(realm: Realm) -> None:
     (found,) = await findings(realm, register=True)
     assert found.kind.name == "client_rejected"
     assert "Allowed Client Scopes" in found.fix
-    assert "Claude Code" not in found.observed  # it registers without a scope
+    assert "Copilot" not in found.observed  # it registers without a scope
     realm.apply()
     assert names(await findings(realm, register=True)) == []
 
@@ -115,7 +74,7 @@ async def test_no_page_may_register(realm: Realm) -> None:
     """keycloak/keycloak#39629: Keycloak's own default."""
     set_policy(realm, "registration-web-origins", web_origins=[])
     (found,) = await findings(realm, register=True)
-    assert (found.kind.name, found.observed.partition(":")[0]) == ("client_rejected", "Inspector")
+    assert (found.kind.name, found.observed.partition(":")[0]) == ("client_rejected", "MCP Inspector")
     assert "Allowed Registration Web Origins" in found.fix
     realm.apply()
     assert names(await findings(realm, register=True)) == []
@@ -140,7 +99,7 @@ async def test_scopes_without_an_audience_mapper(realm: Realm) -> None:
                 admin.write("DELETE", ("client-scopes", scope["id"], "protocol-mappers", "models", mapper["id"]))
     (found,) = await findings(realm, token=token_of(realm))
     assert found.kind.name == "token_audience"
-    assert "mcp-idp bootstrap apply" in found.fix
+    assert "mcp-idp bootstrap check shows whether it is missing, apply adds it" in found.fix
     realm.apply()
     assert names(await findings(realm, token=token_of(realm))) == []
 
@@ -186,3 +145,17 @@ async def test_a_scope_that_keycloak_does_not_have(realm: Realm) -> None:
     assert "mcp:notes.write" in found.observed
     realm.apply()
     assert names(await findings(realm, register=True)) == []
+
+
+async def test_a_scope_that_lost_its_role_is_not_blamed_on_the_user_alone(realm: Realm) -> None:
+    admin = realm.admin()
+    for scope in admin.get("client-scopes"):
+        if scope["name"] in SCOPE.split():  # mcp:notes.read implies mcp:tools
+            bound = ("client-scopes", scope["id"], "scope-mappings", "realm")
+            admin.write("DELETE", bound, [role for role in admin.get(*bound) if role["name"] == "mcp-reader"])
+    found = await findings(realm, token=token_of(realm))
+    assert found[0].kind.name == "token_scope"
+    assert found[0].fix.index("bootstrap check") < found[0].fix.index("assign one of the scope's roles")
+    assert "the scope itself has lost them" in found[0].fix
+    realm.apply()
+    assert names(await findings(realm, token=token_of(realm))) == []

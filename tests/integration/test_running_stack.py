@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,6 +72,47 @@ def test_the_login_in_a_container_recreates_nothing_whatever_ports_are_named(sta
         claims = json.loads(ended.stdout)["claims"]
         assert (claims["iss"], claims["aud"]) == (stack.issuer, stack.url)
     assert {container["Id"] for container in stack.containers()} == before
+
+
+@contextmanager
+def _server_with(stack: Stack, name: str, value: str) -> Iterator[None]:
+    """Runs the stack's server with another setting, which only its container knows."""
+    words = ("up", "--detach", "--wait", "--no-build", "--no-deps", "mcp-server")
+    replace(stack, variables={**stack.variables, name: value}).compose(*words)
+    try:
+        yield
+    finally:
+        stack.compose(*words)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("JWT_AUDIENCE", "https://wrong.example/mcp"), ("JWT_ISSUER", "http://localhost:8080/realms/other")],
+)
+def test_a_setting_because_of_which_the_server_rejects_every_token_is_named(
+    stack: Stack, name: str, value: str, tmp_path: Path
+) -> None:
+    ports = {"MCP_PORT": str(stack.mcp_port), "KEYCLOAK_PORT": str(stack.keycloak_port)}
+    with _server_with(stack, name, value):
+        plain = run(stack, tmp_path, "doctor", "--json", **ports)
+        with_token = run(stack, tmp_path, "doctor", "--json", "--login", *_HEADLESS, **ports)
+        login = run(stack, tmp_path, "login", *_HEADLESS, **ports)
+    (finding,) = json.loads(plain.stdout)["findings"]
+    assert (plain.returncode, finding["finding"]) == (1, "setting_contradicts")
+    assert finding["observed"].startswith(f"{name} is {value}, but tokens have")
+    assert json.loads(with_token.stdout)["findings"][0]["fix"].startswith(f"unset {name} (from its container)")
+    assert login.returncode == 6
+    assert f"login: {name} is {value}, but tokens have" in login.stderr
+    assert f"unset {name} and restart the server" in login.stderr
+
+
+def test_without_the_admin_secret_the_doctor_names_the_container_that_has_it(stack: Stack, tmp_path: Path) -> None:
+    ended = run(stack, tmp_path, "doctor", "--json", "--inside", "--probe", MCP_PORT=str(stack.mcp_port))
+    fixes = {finding["finding"]: finding["fix"] for finding in json.loads(ended.stdout)["findings"]}
+    assert fixes["provider_not_checked"].startswith("run docker compose run --rm bootstrap check: ")
+    assert fixes["provider_not_probed"].startswith("run docker compose run --rm bootstrap probe: ")
+    checked = stack.compose("run", "--rm", "-T", "bootstrap", "check")
+    assert "no changes" in checked.stdout + checked.stderr
 
 
 def _restarts(stack: Stack) -> int:

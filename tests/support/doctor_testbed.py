@@ -13,23 +13,26 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from socket import gaierror
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import httpx2
 
 from mcp_idp.cli.common.safe_http import SafeHttpClient
+from mcp_idp.cli.common.server_settings import ServerSettings
 from mcp_idp.cli.doctor.all_checks import CHECKS
+from mcp_idp.cli.doctor.client_profiles import find_profile
 from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.runner import Result, all_findings, run_checks
 from mcp_idp.cli.doctor.token_evaluation import make_evaluator
 from mcp_idp.config import load_settings
-from mcp_idp.testing.issuer import NOW, Issuer
+from mcp_idp.testing.issuer import NOW, Issuer, public_jwk, rsa_key
 from mcp_server.app import create_app
 from tests.support.app import FakeClock, lifespan
 
 Json = dict[str, Any]
 Headers = dict[str, str]
+_OTHER_KEY = public_jwk(rsa_key("stranger"), kid="other", alg="RS256", use="sig")
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 
@@ -70,6 +73,9 @@ class Provider:
     requests: list[str] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
     message_inactive: bool = False
+    # Gets the parameters of an authorization request and the client's registration; None shows the login page.
+    authorizes: Callable[[dict[str, str], Json], HttpResponse | None] = lambda *_: None
+    clients: dict[str, Json] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.name(self.issuer.url)
@@ -96,11 +102,18 @@ class Provider:
         self.sent.append(f"{url} {headers} {body!r}")
         if method == "OPTIONS":
             return self.preflights.get(path) or _welcome(headers)
-        message = self._respond(method, path, base, body)
+        message = self._respond(method, path, base, body) or self._authorize(path, base, urlsplit(url).query)
         message.headers |= {"date": formatdate(NOW + self.ahead, usegmt=True), "access-control-allow-origin": "*"}
         return message
 
-    def _respond(self, method: str, path: str, base: str, body: bytes) -> HttpResponse:
+    def _authorize(self, path: str, base: str, query: str) -> HttpResponse:
+        parameters = dict(parse_qsl(query))
+        if path != f"{base}/protocol/openid-connect/auth" or parameters.get("client_id") not in self.clients:
+            return HttpResponse(404)
+        page = b"<form method=post action=/login><input name=username><input type=password name=password></form>"
+        return self.authorizes(parameters, self.clients[parameters["client_id"]]) or HttpResponse(200, {}, page)
+
+    def _respond(self, method: str, path: str, base: str, body: bytes) -> HttpResponse | None:
         documents = {
             "oauth-authorization-server": f"/.well-known/oauth-authorization-server{base}",
             "inserted": f"/.well-known/openid-configuration{base}",
@@ -109,8 +122,9 @@ class Provider:
         }
         if path in {documents[form] for form in self.forms}:
             return _json(200, {name: value for name, value in self.document.items() if value is not None})
-        if path == f"{base}/protocol/openid-connect/certs":
-            return _json(200, {"keys": self.issuer.keys})
+        keys = {f"{base}/protocol/openid-connect/certs": self.issuer.keys, "/other/certs": [_OTHER_KEY]}
+        if path in keys:
+            return _json(200, {"keys": keys[path]})
         if path == f"{base}/introspect":
             return _json(200, {"active": not self.message_inactive})
         if path == f"{base}/clients":
@@ -118,7 +132,7 @@ class Provider:
         if method == "DELETE" and path.removeprefix(f"{base}/clients/") in self.registered:
             self.registered.remove(path.removeprefix(f"{base}/clients/"))
             return HttpResponse(204)
-        return HttpResponse(404)
+        return None
 
     def _register(self, requested: Json) -> HttpResponse:
         status, response = self.registers(requested)
@@ -126,6 +140,7 @@ class Provider:
             return _json(status, response)
         name = f"client-{len(self.requests)}"
         self.registered.add(name)
+        self.clients[name] = requested
         manage = {"registration_client_uri": f"{self.document['registration_endpoint']}/{name}"}
         return _json(201, {"client_id": name, "registration_access_token": "rat", **requested, **manage, **response})
 
@@ -153,6 +168,11 @@ class DoctorTestbed:
         url: the URL that the doctor checks.
         names: host names of the server; `inside` are names at which only the server reaches the provider.
         token: the token passed to the doctor; "" for none.
+        evaluated_with: the server's environment, as far as the doctor knows it; empty if it knows `env`.
+        knows_settings: whether the doctor finds the server's settings on its machine.
+        settings_since: settings that it finds there and that the server has not been started with yet.
+        in_stack: whether it finds them in the compose stack.
+        client: the client that the doctor acts as (`--as`); "" for none.
     """
 
     env: dict[str, str] = field(default_factory=dict)
@@ -166,6 +186,11 @@ class DoctorTestbed:
     quirks: bool = False
     initial_access_tokens: dict[str, str] = field(default_factory=dict)
     token: str = ""
+    client: str = ""
+    evaluated_with: dict[str, str] = field(default_factory=dict)
+    knows_settings: bool = False
+    settings_since: dict[str, str] = field(default_factory=dict)
+    in_stack: bool = False
 
     async def results(self) -> list[Result]:
         """Starts the server and runs the doctor."""
@@ -182,7 +207,9 @@ class DoctorTestbed:
 
             async with lifespan(app), httpx2.AsyncClient(transport=httpx2.MockTransport(route)) as http:
                 evaluate = (
-                    make_evaluator(self.env, transport=internal_transport, clock=clock.clock) if self.token else None
+                    make_evaluator(self.evaluated_with or self.env, transport=internal_transport, clock=clock.clock)
+                    if self.token
+                    else None
                 )
                 safe_client = SafeHttpClient(http, self.url, now=lambda: NOW)
                 case = CheckContext(
@@ -191,10 +218,17 @@ class DoctorTestbed:
                     register=self.register,
                     quirks=self.quirks,
                     initial_access_tokens=self.initial_access_tokens,
+                    client=find_profile(self.client) if self.client else None,
+                    settings=self._settings(),
                     evaluate=evaluate,
                     token=self.token,
                 )
                 return await run_checks(case, CHECKS)
+
+    def _settings(self) -> ServerSettings:
+        if not (self.knows_settings or self.in_stack or self.settings_since):
+            return ServerSettings()
+        return ServerSettings({**self.env, **self.settings_since}, "the environment", in_stack=self.in_stack)
 
     async def findings(self) -> list[str]:
         """Returns the names of the doctor's findings in order."""

@@ -134,6 +134,51 @@ def loopback_only(requests: Json) -> tuple[int, Json]:
     return rejected("Policy 'Trusted Hosts' rejected request. Details: URI doesn't match any trusted host")
 
 
+def acting_as(client: str) -> Change:
+    return lambda testbed: setattr(testbed, "client", client)
+
+
+def rejecting_home_pages(requests: Json) -> tuple[int, Json]:
+    if "client_uri" not in requests:
+        return 201, {}
+    return rejected("Policy 'Trusted Hosts' rejected request. Details: URI doesn't match any trusted host")
+
+
+def authorizing(respond: Callable[[dict[str, str], Json], HttpResponse | None]) -> Change:
+    return lambda testbed: setattr(testbed.provider, "authorizes", respond)
+
+
+show_the_login_page = authorizing(lambda *_: None)
+
+
+def _unregistered_scope(parameters: dict[str, str], client: Json) -> HttpResponse | None:
+    """Responds like Keycloak to a scope that the client did not register."""
+    if set(parameters.get("scope", "").split()) <= set(client.get("scope", "").split()):
+        return None
+    return HttpResponse(302, {"location": f"{parameters['redirect_uri']}?error=invalid_scope&state=x"})
+
+
+def _exact_redirect_uri(parameters: dict[str, str], client: Json) -> HttpResponse | None:
+    """Responds like Keycloak to a redirect URI with another port."""
+    page = b"<title>Sign in</title><p class=kc-error>Invalid parameter: redirect_uri</p>"
+    return None if parameters["redirect_uri"] in client["redirect_uris"] else HttpResponse(400, {}, page)
+
+
+def _require_a_version_first(request: Any, message: HttpResponse) -> None:
+    if request.url.path == MCP and request.method == "POST" and "mcp-protocol-version" not in request.headers:
+        message.status = 400
+
+
+def _require_a_version_in_sessions(request: Any, message: HttpResponse) -> None:
+    if "mcp-session-id" in request.headers and "mcp-protocol-version" not in request.headers:
+        message.status = 400
+
+
+def known_setting(**variables: str) -> Change:
+    """Returns a change of settings that the doctor finds on its machine."""
+    return every(setting(**variables), lambda testbed: setattr(testbed, "knows_settings", True))
+
+
 def no_preflight(testbed: DoctorTestbed) -> None:
     testbed.provider.preflights["/realms/mcp/clients"] = HttpResponse(405)
 
@@ -160,6 +205,11 @@ def _require_no_login(_: Any, response: HttpResponse) -> None:
 def _take_any_token(request: Any, message: HttpResponse) -> None:
     if "authorization" in request.headers:
         message.status = 200
+
+
+def _other_scopes(_: Any, message: HttpResponse) -> None:
+    if challenge := message.headers.get("www-authenticate", ""):
+        message.headers["www-authenticate"] = challenge.replace(" mcp:notes.write", "")
 
 
 def _forget_the_challenge(request: Any, message: HttpResponse) -> None:
@@ -484,6 +534,123 @@ MISCONFIGURATIONS = (
         registering(lambda _: (201, {"registration_client_uri": None})),
         "registration_not_removed",
         open_registration,
+    ),
+    # --- the server's settings ---------------------------------------------------------------------------------------
+    Misconfiguration(
+        "another audience than the public URL",
+        "claude-code#90497",
+        known_setting(JWT_AUDIENCE="https://wrong.example/mcp"),
+        "setting_contradicts",
+        unset("JWT_AUDIENCE"),
+    ),
+    Misconfiguration(
+        "the public URL with a slash as audience",
+        "seen",
+        known_setting(JWT_AUDIENCE="http://localhost:3000/mcp/"),
+        "setting_contradicts",
+        unset("JWT_AUDIENCE"),
+    ),
+    Misconfiguration(
+        "the issuer of another realm",
+        "seen",
+        known_setting(JWT_ISSUER="http://localhost:8080/realms/other"),
+        "setting_contradicts",
+        unset("JWT_ISSUER"),
+    ),
+    Misconfiguration(
+        "keys of another provider",
+        "seen",
+        known_setting(JWT_JWKS_URL="http://localhost:8080/other/certs"),
+        "setting_contradicts",
+        unset("JWT_JWKS_URL"),
+    ),
+    Misconfiguration(
+        "introspection without an endpoint",
+        "actual-mcp-server#464",
+        lambda testbed: testbed.settings_since.update(AUTH_TOKEN_MODE="introspection"),  # it would not start with it
+        "introspection_missing",
+        lambda testbed: testbed.settings_since.clear(),
+    ),
+    Misconfiguration(
+        "another access file",
+        "seen",
+        every(known_setting(ACCESS_FILE="idp-config/access.yaml"), through(_other_scopes)),
+        "other_access_file",
+        no_proxy,
+    ),
+    Misconfiguration(
+        "a token for the public URL, and another audience set",
+        "claude-code#90497",
+        every(known_setting(JWT_AUDIENCE="https://wrong.example/mcp"), valid_token),
+        "token_audience",
+        unset("JWT_AUDIENCE"),
+    ),
+    Misconfiguration(
+        "a token of the issuer, and another issuer set",
+        "seen",
+        every(known_setting(JWT_ISSUER="http://localhost:8080/realms/other"), valid_token),
+        "token_issuer",
+        unset("JWT_ISSUER"),
+    ),
+    # --- one client (--as) --------------------------------------------------------------------------------------------
+    Misconfiguration(
+        "a client of a vendor at a server on this machine",
+        "seen",
+        acting_as("claude-ai"),
+        "client_out_of_reach",
+        behind_tls,
+    ),
+    Misconfiguration(
+        "a proxy that wants a protocol version at once",
+        "seen",
+        every(acting_as("codex"), through(_require_a_version_first)),
+        "client_request_rejected",
+        no_proxy,
+    ),
+    Misconfiguration(
+        "a server that wants a protocol version in sessions",
+        "seen with VS Code 1.139.1",
+        every(acting_as("vscode"), valid_token, through(_require_a_version_in_sessions)),
+        "client_session_rejected",
+        no_proxy,
+    ),
+    Misconfiguration(
+        "an issuer with a path, for a client that looks at its origin",
+        "seen with Qwen Code 0.24.4",
+        acting_as("qwen"),
+        "client_finds_no_metadata",
+        every(
+            lambda testbed: testbed.provider.name("http://localhost:8080"),
+            setting(OAUTH_SERVER_URL="http://localhost:8080", OAUTH_PROVIDER="keycloak"),
+        ),
+    ),
+    Misconfiguration(
+        "no iss in authorization responses, for a client that requires it",
+        "seen with Gemini CLI 0.61.0",
+        acting_as("gemini"),
+        "client_requires_iss",
+        with_metadata(authorization_response_iss_parameter_supported=True),
+    ),
+    Misconfiguration(
+        "a home page of an unknown host",
+        "seen with opencode 1.18.33",
+        every(acting_as("opencode"), lambda testbed: setattr(testbed.provider, "registers", rejecting_home_pages)),
+        "client_cannot_register",
+        lambda testbed: setattr(testbed.provider, "registers", lambda _: (201, {})),
+    ),
+    Misconfiguration(
+        "a client that registers without the scopes that it requests",
+        "keycloak#43654",
+        every(acting_as("copilot"), authorizing(_unregistered_scope)),
+        "client_login_rejected",
+        show_the_login_page,
+    ),
+    Misconfiguration(
+        "a client whose port is taken",
+        "boardoil#11, vscode#278512",
+        every(acting_as("mcp-remote"), authorizing(_exact_redirect_uri)),
+        "client_redirect_rejected",
+        show_the_login_page,
     ),
     # --- tokens ------------------------------------------------------------------------------------------------------
     Misconfiguration(

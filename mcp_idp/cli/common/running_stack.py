@@ -28,6 +28,22 @@ _PORTS = {
     ("front", 5556): "DEX_PORT",
 }
 _SERVER = "mcp-server"
+_BOOTSTRAP = "bootstrap"
+# What decides which tokens the server accepts. Nothing else is read of the container's environment: no secret.
+SERVER_SETTINGS = (
+    "OAUTH_SERVER_URL",
+    "OAUTH_PROVIDER",
+    "MCP_PUBLIC_URL",
+    "AUTH_TOKEN_MODE",
+    "JWT_ISSUER",
+    "JWT_AUDIENCE",
+    "JWT_JWKS_URL",
+    "OAUTH_INTROSPECT_URL",
+    "ACCESS_FILE",
+    "MAX_TOKEN_BYTES",
+    "MAX_TOKEN_LIFETIME",
+    "CLOCK_LEEWAY",
+)
 _NAMED_BY = {
     "server": ("MCP_PUBLIC_URL", "MCP_PORT"),
     "provider": ("OAUTH_SERVER_URL", "KEYCLOAK_PORT", "DEX_PORT"),
@@ -47,6 +63,19 @@ class RunningStack:
 
     ports: Mapping[str, str]
     server: State
+
+
+@dataclass(frozen=True, slots=True)
+class StackServer:
+    """The MCP server of a compose stack.
+
+    Attributes:
+        settings: What it was started with, of `SERVER_SETTINGS`; unset ones are missing.
+        has_bootstrap: Whether the stack has the service `bootstrap`.
+    """
+
+    settings: Mapping[str, str]
+    has_bootstrap: bool
 
 
 def stack_variables(
@@ -118,6 +147,56 @@ def find_stack(
     if state == "running" and _has_restarted(servers, variables, count_restarts or _count_restarts):
         state = "crashing"
     return RunningStack(_ports(containers), state)
+
+
+def find_stack_server(
+    variables: Mapping[str, str],
+    url: str,
+    folder: Path = Path(),
+    *,
+    list_containers: Callable[..., bytes] | None = None,
+    read_environment: Callable[..., list[str]] | None = None,
+) -> StackServer | None:
+    """Returns the MCP server at `url`, if it is a container of the compose stack of a folder.
+
+    Args:
+        variables: The environment, for Docker Compose.
+        url: The server's public URL.
+        folder: The folder with the compose file.
+        list_containers: Replaces `docker compose ps`.
+        read_environment: Replaces `docker inspect`, which returns the environment of a container.
+    """
+    if list_containers is None and not is_compose_project(variables, folder):
+        return None
+    try:
+        containers = _parse((list_containers or _list_containers)(variables, folder))
+        has_bootstrap = any(container.get("Service") == _BOOTSTRAP for container in containers)
+        for container in containers:
+            if container.get("Service") == _SERVER and container.get("State") == "running":
+                words = (read_environment or _read_environment)(variables, str(container.get("ID", "")))
+                pairs = (word.partition("=")[::2] for word in words)
+                settings = {name: value for name, value in pairs if name in SERVER_SETTINGS and value}
+                if settings.get("MCP_PUBLIC_URL") == url:
+                    return StackServer(settings, has_bootstrap)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        pass  # without an engine there is no stack
+    return None
+
+
+def _read_environment(variables: Mapping[str, str], container: str) -> list[str]:
+    """Returns the environment of a container, as `NAME=value`.
+
+    Raises:
+        OSError: Docker cannot be run.
+        SubprocessError: Docker does not respond in time, or fails.
+        ValueError: The output is not JSON.
+    """
+    command = ["docker", "inspect", "--type", "container", "--format", "{{json .Config.Env}}", "--", container]
+    done = subprocess.run(  # noqa: S603 - a fixed command; the id comes from Docker
+        command, env=dict(variables), capture_output=True, timeout=_SECONDS, check=True
+    )
+    words = json.loads(done.stdout[:_MAX_OUTPUT])
+    return [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
 
 
 def is_compose_project(variables: Mapping[str, str], folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Describes tokens and rejected requests in plain words.
+"""Describes tokens in plain words.
 
 Claims are decoded without verification, to explain what the server does. A client must not rely on the content of an
 access token (RFC 9068 section 6); validation is the server's task.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -82,7 +81,6 @@ def join_or(names: Iterable[str]) -> str:
 
 Claims = dict[str, Any]
 _JWT_PARTS = 3
-_FORBIDDEN = 403
 
 
 def decode_unverified_claims(token: str) -> Claims | None:
@@ -157,102 +155,3 @@ def _time_left(expiry: float, now: float) -> str:
         return f"in {max(0, round((expiry - now) / 60))} min"
     except (OverflowError, ValueError):  # a number too large, an infinite one, or none (NaN): JSON of a provider
         return "at no time that can be computed"
-
-
-@dataclass(frozen=True, slots=True)
-class RejectedRequest:
-    """A request with a token that the server rejected with 401 or 403.
-
-    Attributes:
-        status: The HTTP status.
-        challenge: The WWW-Authenticate header, or "".
-        description: The error description in the response body, or "".
-        correlation_id: The id under which the server's log has the reason, or "".
-    """
-
-    status: int
-    challenge: str = ""
-    description: str = ""
-    correlation_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoginContext:
-    """What a login requested, as far as it is known.
-
-    Attributes:
-        resource: The resource identifier that `aud` must contain.
-        user: The user who logged in, if known.
-        scope: The scopes of `--scope`, if given.
-        access: The access policy, if the access file is available.
-    """
-
-    resource: str
-    user: str | None = None
-    scope: str | None = None
-    access: AccessPolicy | None = None
-
-
-def server_message(rejection: RejectedRequest) -> list[str]:
-    """Returns the server's own description of a rejection, and the correlation id of its log entry."""
-    lines = [f"the server's reason: {rejection.description}"] if rejection.description else []
-    if rejection.correlation_id:
-        lines.append(f"the server's log has the reason under {rejection.correlation_id}")
-    return lines
-
-
-def explain_rejection(rejection: RejectedRequest, claims: Claims | None, context: LoginContext) -> list[str]:
-    """Explains why the server rejected a token, as far as its claims show that, and who can fix it.
-
-    Args:
-        rejection: The server's response.
-        claims: The claims of the token, or None if it is not a JWT.
-        context: What the login requested.
-
-    Returns:
-        Lines of text.
-    """
-    access, resource = context.access, context.resource
-    lines = server_message(rejection)
-    if claims is None:
-        return [*lines, "the token is not a JWT, so only the provider knows its scopes and audience (introspection)"]
-    missing_audience = resource not in audiences(claims)
-    missing_scope = access is not None and access.base_scope not in access.effective_scopes(scopes(claims))
-    if missing_audience:
-        named = ", ".join(audiences(claims)) or "no resource"
-        lines.append(f"the token is for {named}; this server accepts only tokens for {resource}")
-    if missing_scope or not scopes(claims):
-        kind = roles_or_groups(claims, access.roles_claim if access else "roles")[0]
-        none = "no scope" if kind == "role" else f"no scope: this provider grants scopes by {kind}"
-        lines.append(f"the token grants {' '.join(scopes(claims)) or none}")
-    if (
-        context.scope is not None
-        and access is not None
-        and access.base_scope not in access.effective_scopes(context.scope.split())
-    ):
-        return [
-            *lines,
-            f"--scope requested only {context.scope}; the server needs {access.base_scope}: omit --scope",
-        ]
-    if missing_audience or missing_scope or not scopes(claims) or rejection.status == _FORBIDDEN:
-        return lines + _missing(claims, context)
-    return [
-        *lines,
-        "resource and scope are correct: check issuer, clock and token type; the server's log names what it expected",
-    ]
-
-
-def _missing(claims: Claims, context: LoginContext) -> list[str]:
-    access = context.access
-    who = context.user or claims.get("preferred_username") or claims.get("username") or claims.get("sub")
-    account = f"'{who}'" if who else "your account"
-    giver = f"an administrator of the provider ({claims.get('iss', 'the issuer')})"
-    kind, names = roles_or_groups(claims, access.roles_claim if access else "roles")
-    if access is None:
-        return [f"{account} probably has no {kind} that grants a scope of this server: {giver} can assign one"]
-    granting_roles = roles_granting(access, access.base_scope, kind)
-    return [
-        f"users get the scope {access.base_scope} with {granting_roles} (idp-config/access.yaml)",
-        f"{kind}s of {account} in the token: {', '.join(names) or 'none'}",
-        f"{giver} can assign {granting_roles} to {account}; then log in again",
-    ]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SERVER_PORT, PROVIDER_PORT = 3000, 9010
 _READY_SECONDS = 60
+_PACKAGE_FOLDER = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +99,10 @@ class DemoScenario:
 
     def _start_provider(self) -> ManagedProcess:
         directory = write_provider(self._access, self._options.provider_port, self._home)
-        command = [sys.executable, "-m", "nanoidp", "--config", str(directory), "--strict-config"]
-        command += ["--host", "127.0.0.1", "--port", str(self._options.provider_port)]
+        command = [sys.executable, "-m", "mcp_idp.cli.demo.provider", str(directory), str(self._options.provider_port)]
         log = self._home / "provider.log"
-        return self._children.start("identity provider", command, cwd=self._home, log=log, extra={})
+        extra = {"PYTHONPATH": str(_PACKAGE_FOLDER)}  # the working directory is the provider's own
+        return self._children.start("identity provider", command, cwd=self._home, log=log, extra=extra)
 
     def _start_server(self) -> ManagedProcess:
         settings = {
@@ -202,5 +203,5 @@ def keycloak_differences(access: AccessPolicy, user: str) -> list[str]:
         "",
         "Differences from Keycloak:",
         f"  nanoidp grants every requested scope to every user; roles have no effect. On Keycloak {there}.",
-        "  The login page is also the consent page, the subject is the user name, and the response has no iss.",
+        "  The login page is also the consent page, and the subject is the user name.",
     ]

@@ -9,6 +9,7 @@ from mcp_idp.cli.doctor.checks import (
     authorization_server,
     bogus_tokens,
     challenge,
+    client_login,
     client_registration,
     clock_skew,
     cors_and_host,
@@ -18,6 +19,7 @@ from mcp_idp.cli.doctor.checks import (
     protected_resource,
     quirks,
     reachability,
+    server_settings,
 )
 
 if TYPE_CHECKING:
@@ -39,10 +41,12 @@ CHECKS: tuple[Check, ...] = (
     *discovery.CHECKS,
     *authorization_server.CHECKS,
     *clock_skew.CHECKS,
+    *server_settings.CHECKS,
     *keycloak_admin.CHECKS,
     *bogus_tokens.CHECKS,
     *client_registration.CHECKS,
     *access_token.CHECKS,
+    *client_login.CHECKS,
     *cors_and_host.CHECKS,
     *quirks.CHECKS,
 )

@@ -15,12 +15,15 @@ from mcp_idp.cli.common.command_line import TextCommand, chosen_url, url_options
 from mcp_idp.cli.common.console import StepReporter, json_text, open_console, printable, progress
 from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, LoginClientError
 from mcp_idp.cli.common.http_client import create_client, parse_connect_to
+from mcp_idp.cli.common.launcher import for_stack
 from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.running_stack import crash_hint, stack_environment, stack_variables
 from mcp_idp.cli.common.safe_http import SafeHttpClient
+from mcp_idp.cli.common.server_settings import ServerSettings, find_server_settings
 from mcp_idp.cli.common.stdin_token import TokenInputError, read_token
 from mcp_idp.cli.doctor.all_checks import CHECKS
 from mcp_idp.cli.doctor.checks.reachability import CERTIFICATE, UNREACHABLE
+from mcp_idp.cli.doctor.client_profiles import CLIENT_PROFILES, find_profile
 from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.report import Report, as_json, is_healthy
 from mcp_idp.cli.doctor.runner import run_checks
@@ -33,19 +36,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mcp_idp.cli.common.http_client import Address
+    from mcp_idp.cli.doctor.client_requests import ClientProfile
     from mcp_idp.cli.doctor.runner import Result
 
 _FINDINGS = 1
+_USED_HERE = ("JWT_AUDIENCE", "JWT_ISSUER", "MAX_TOKEN_BYTES", "MAX_TOKEN_LIFETIME", "CLOCK_LEEWAY")
 _UNREACHABLE = 3
 _HELP = """\
 Check an MCP server and its identity provider from outside, as clients see them, and report what prevents logins: the
 cause first, with its fix. It works with any server, not only this project's. It changes nothing without
---register, --probe or --fix.
+--as, --register, --probe or --fix.
 
 examples:
   mcp-idp doctor                                     the server of this stack, http://localhost:3000/mcp
   mcp-idp doctor https://mcp.example.com/mcp         … or any other
   mcp-idp doctor --register                          register as VS Code, Claude Code and others do; removed at once
+  mcp-idp doctor --as codex                          do what this client does up to the login page; removes its client
   mcp-idp token | mcp-idp doctor --token -           which rule rejects this token, and does the server accept it?
   mcp-idp doctor --login                             log in with the browser, and validate the token
   mcp-idp doctor --probe                             probe as an unauthenticated client, on your own Keycloak; cleans up
@@ -75,6 +81,8 @@ class DoctorOptions:
         url: The MCP server's URL.
         register: Whether to try client registrations.
         quirks: Whether to report what helps clients that do not follow the specification.
+        client: The client to act as, or None.
+        settings: The server's settings, where this machine has them.
         inside: Whether to check the provider through Keycloak's admin API.
         probe: Whether to probe Keycloak's known weaknesses.
         token: The access token to evaluate, or "".
@@ -85,6 +93,8 @@ class DoctorOptions:
     url: str
     register: bool
     quirks: bool
+    client: ClientProfile | None
+    settings: ServerSettings
     inside: bool
     probe: bool
     token: str
@@ -99,6 +109,7 @@ class DoctorArguments:
     Attributes:
         register: Whether to try client registrations.
         quirks: Whether to report what helps clients that do not follow the specification.
+        as_client: The client to act as, by its short name.
         inside: Whether to check the provider through Keycloak's admin API.
         probe: Whether to probe Keycloak's known weaknesses.
         fix: Whether to fix first what the bootstrap can fix.
@@ -110,6 +121,7 @@ class DoctorArguments:
 
     register: bool
     quirks: bool
+    as_client: str | None
     inside: bool
     probe: bool
     fix: bool
@@ -140,6 +152,12 @@ def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.command(cls=TextCommand, help=_HELP, epilog=_EPILOG)
 @url_options
 @_flags
+@click.option(
+    "--as",
+    "as_client",
+    metavar="NAME",
+    help=f"register and begin a login as this client does, and remove it: {', '.join(p.key for p in CLIENT_PROFILES)}",
+)
 @click.option("--token", metavar="-", help="validate the access token on standard input")
 @login_arguments
 def command(server: str | None, url: str | None, **values: Any) -> int:
@@ -158,14 +176,15 @@ def command(server: str | None, url: str | None, **values: Any) -> int:
         return INTERRUPTED_EXIT
     try:
         if options.fix:
-            _fix(order.url, confirms=not options.yes)
+            _fix(order, confirms=not options.yes)
         results = asyncio.run(_examine(order))
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT
     if options.json:
-        print(json_text(as_json(order.url, results, secrets)))
+        print(json_text(as_json(order.url, results, secrets, client=order.client)))
     else:
-        Report(open_console(), secrets).print(order.url, results, login_tested=options.login)
+        report = Report(open_console(), secrets)
+        report.print(order.url, results, login_tested=options.login, client=order.client)
     code = exit_code(results)
     if code == _UNREACHABLE and (hint := crash_hint(os.environ)):
         print(f"doctor: {hint}", file=sys.stderr)
@@ -193,6 +212,7 @@ def _parse_options(options: DoctorArguments, login: LoginArguments, secrets: Red
         )
     if options.token and options.login:
         raise ValueError("--token and --login: one token at a time")
+    client = find_profile(options.as_client) if options.as_client is not None else None
     known = stack_variables(os.environ, needs=["server"] * (login.url is None))
     url = server_url(login.url, known)
     token, failure = "", None
@@ -212,6 +232,8 @@ def _parse_options(options: DoctorArguments, login: LoginArguments, secrets: Red
         url,
         options.register,
         options.quirks,
+        client,
+        find_server_settings(os.environ, url),
         options.inside,
         options.probe,
         token,
@@ -227,11 +249,14 @@ async def _log_in(login: LoginArguments, secrets: Redactor) -> str:
     return await run_for_token(plan, narrator, strategy)
 
 
-def _fix(url: str, *, confirms: bool) -> None:
+def _fix(order: DoctorOptions, *, confirms: bool) -> None:
     from mcp_idp.cli.doctor.bootstrap_bridge import confirm_on_terminal, fix  # noqa: PLC0415 - see `_admin_checks`
 
     known = stack_environment(os.environ)
-    if reason := fix(known, url, confirm_on_terminal if confirms else lambda: True):
+    reason = fix(known, order.url, confirm_on_terminal if confirms else lambda: True)
+    if reason and order.settings.in_stack:
+        reason = f"{reason}; in this stack: {for_stack('mcp-idp bootstrap plan')}, then apply"
+    if reason:
         print(f"doctor: not fixed: {printable(reason)}", file=sys.stderr)
 
 
@@ -243,12 +268,28 @@ async def _examine(order: DoctorOptions) -> list[Result]:
             register=order.register,
             quirks=order.quirks,
             initial_access_tokens=_initial_access_tokens(stack_environment(os.environ)),
-            evaluate=make_evaluator(stack_environment(os.environ)) if order.token else None,
+            client=order.client,
+            settings=order.settings,
+            evaluate=make_evaluator(_evaluation_settings(order)) if order.token else None,
             token=order.token,
             failure=order.failure,
         )
         with progress("examining the server") as show:
-            return await run_checks(_admin_checks(case, order), CHECKS, on_check=show)
+            results = await run_checks(_admin_checks(case, order), CHECKS, on_check=show)
+    return [_named_for_stack(result) for result in results] if order.settings.in_stack else results
+
+
+def _named_for_stack(result: Result) -> Result:
+    """Returns a result whose fixes name the bootstrap as the compose stack runs it."""
+    return replace(result, findings=[replace(found, fix=for_stack(found.fix)) for found in result.findings])
+
+
+def _evaluation_settings(order: DoctorOptions) -> dict[str, str]:
+    """Returns the environment to evaluate a token with: what the running server was started with comes first.
+
+    Its URLs are those of its own network, so its mode and its keys are not used.
+    """
+    return {**stack_environment(os.environ), **{n: v for n, v in order.settings.values.items() if n in _USED_HERE}}
 
 
 def _initial_access_tokens(known: Mapping[str, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from mcp_idp.cli.common.server_settings import ServerSettings
 from mcp_idp.util.urls import is_loopback, is_private
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from mcp_idp.cli.common.safe_http import HttpResult, SafeHttpClient
     from mcp_idp.cli.doctor.bootstrap_bridge import AdminCheckResult, ProbeResult
     from mcp_idp.cli.doctor.challenge_header import Challenge
+    from mcp_idp.cli.doctor.client_requests import ClientProfile
     from mcp_idp.cli.inspect.evaluation import TokenEvaluation
 
     Evaluator = Callable[[str, "CheckContext"], Awaitable[TokenEvaluation]]
@@ -32,6 +34,8 @@ class CheckContext:
         register: Whether to try client registrations.
         quirks: Whether to report what helps clients that do not follow the specification.
         initial_access_tokens: The tokens to register with, by the only issuer that may see each.
+        client: The client to act as, or None.
+        settings: The server's settings, where this machine has them.
         evaluate: Evaluates the token; None without a token.
         look_inside: Checks the provider through the admin API, if requested.
         probe: Probes the known weaknesses of Keycloak at a given issuer, if requested.
@@ -52,6 +56,8 @@ class CheckContext:
     register: bool = False
     quirks: bool = False
     initial_access_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    client: ClientProfile | None = None
+    settings: ServerSettings = field(default_factory=ServerSettings)
     evaluate: Evaluator | None = None
     look_inside: Callable[[], Awaitable[AdminCheckResult]] | None = None
     probe: Callable[[str], Awaitable[ProbeResult]] | None = None

@@ -19,14 +19,17 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mcp_idp.cli.common.redaction import Redactor
+    from mcp_idp.cli.doctor.client_requests import ClientProfile
     from mcp_idp.cli.doctor.findings import Finding
     from mcp_idp.cli.doctor.runner import Result
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold cyan"}
 
 
-def as_json(url: str, results: Sequence[Result], secrets: Redactor) -> dict[str, Any]:
-    """Returns the object for `--json`: `url`, `healthy`, `findings` and `checks`.
+def as_json(
+    url: str, results: Sequence[Result], secrets: Redactor, *, client: ClientProfile | None = None
+) -> dict[str, Any]:
+    """Returns the object for `--json`: `url`, `client`, `healthy`, `findings` and `checks`.
 
     The caller escapes non-ASCII characters.
 
@@ -34,9 +37,13 @@ def as_json(url: str, results: Sequence[Result], secrets: Redactor) -> dict[str,
         url: The MCP server's URL.
         results: The results of all checks.
         secrets: The secrets to hide.
+        client: The client of `--as`.
     """
     document = {
         "url": url,
+        "client": None
+        if client is None
+        else {"name": client.key, "version": client.version, "basis": str(client.basis)},
         "healthy": is_healthy(results),
         "findings": [finding.as_json() for finding in all_findings(results)],
         "checks": [
@@ -71,14 +78,19 @@ class Report:
         self._console = console
         self._secrets = secrets
 
-    def print(self, url: str, results: Sequence[Result], *, login_tested: bool) -> None:
+    def print(
+        self, url: str, results: Sequence[Result], *, login_tested: bool, client: ClientProfile | None = None
+    ) -> None:
         """Prints the findings, causes before their consequences, and then the checks.
 
         Args:
             url: The MCP server's URL.
             results: The results of all checks.
             login_tested: Whether a login was among them.
+            client: The client of `--as`.
         """
+        if client is not None:
+            self._line(f"acting as {client.label} ({client.basis}; docs/doctor.md)")
         findings = all_findings(results)
         for number, finding in enumerate(findings, 1):
             self._finding(number, finding)

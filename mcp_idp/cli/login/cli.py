@@ -16,12 +16,14 @@ import click
 
 from mcp_idp.access.policy import AccessFileError, AccessPolicy, load_access
 from mcp_idp.cli.common.command_line import TextCommand, chosen_url, url_options, usage_error
-from mcp_idp.cli.common.console import StepReporter, json_text, open_console
-from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, ServerUnreachable
+from mcp_idp.cli.common.console import StepReporter, json_text, open_console, printable
+from mcp_idp.cli.common.errors import INTERRUPTED_EXIT, ServerUnreachable, TokenRejected
 from mcp_idp.cli.common.http_client import parse_connect_to
 from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.running_stack import crash_hint, stack_variables
 from mcp_idp.cli.common.server_env import ACCESS_FILE, with_urls
+from mcp_idp.cli.common.server_settings import find_contradictions, find_server_settings
+from mcp_idp.cli.common.token_summary import audiences
 from mcp_idp.cli.common.trusted_issuer import configured_issuer
 from mcp_idp.cli.login.browser import BrowserLogin
 from mcp_idp.cli.login.flow import run
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     import httpx2
 
+    from mcp_idp.cli.login.flow import LoginResult
     from mcp_idp.cli.login.options import LoginStrategy
 
 _HELP = """\
@@ -171,9 +174,23 @@ def command(server: str | None, url: str | None, *, as_json: bool, **values: Any
     if as_json:
         document = secrets.hide_in(ending.report(plan, narrator))
         print(json_text(document))
-    if ending.exit_code == ServerUnreachable.exit_code and (hint := crash_hint(os.environ)):
-        print(f"login: {hint}", file=sys.stderr)
+    if hint := _hint(ending, plan):
+        print(f"login: {secrets.redact_remote_text(hint)}", file=sys.stderr)
     return ending.exit_code
+
+
+def _hint(ending: LoginResult, plan: LoginOptions) -> str:
+    """Returns what this machine knows about a server that does not respond, or that rejects a token; "" if nothing."""
+    if ending.exit_code == ServerUnreachable.exit_code:
+        return crash_hint(os.environ)
+    claims = ending.outcome.claims
+    if ending.exit_code != TokenRejected.exit_code or claims is None:
+        return ""
+    settings = find_server_settings(os.environ, plan.url)
+    found = find_contradictions(settings, audiences(claims), str(claims.get("iss")))
+    names = " and ".join(each.name for each in found)
+    facts = "; ".join(str(each) for each in found)
+    return printable(f"{facts} (from {settings.source}): unset {names} and restart the server") if found else ""
 
 
 def login_strategy(

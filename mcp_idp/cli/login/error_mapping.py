@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -17,7 +18,7 @@ from mcp_idp.cli.common.errors import (
     ToolCallError,
     find_failure,
 )
-from mcp_idp.cli.common.token_summary import LoginContext, explain_rejection
+from mcp_idp.cli.login.rejected_token import LoginContext, explain_rejection
 from mcp_idp.cli.login.steps import StepKind
 
 if TYPE_CHECKING:
@@ -124,7 +125,14 @@ def token_rejected_error(watch: HttpTracer, plan: LoginOptions) -> TokenRejected
     rejection = watch.rejection
     if rejection is None:
         return TokenRejected("the server rejects the request without naming a way to log in")
-    context = LoginContext(resource=watch.resource, user=plan.user, scope=plan.scope, access=plan.access)
+    context = LoginContext(
+        resource=watch.resource,
+        issuer=watch.issuer or "",
+        now=time.time(),
+        user=plan.user,
+        scope=plan.scope,
+        access=plan.access,
+    )
     advice = explain_rejection(rejection, watch.claims, context)
     return TokenRejected(f"the login worked, but the server rejects its token ({rejection.status})", *advice)
 

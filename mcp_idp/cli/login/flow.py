@@ -23,7 +23,7 @@ from mcp_idp.cli.common.console import StepReporter, open_console
 from mcp_idp.cli.common.discover_request import check_response, discover_request
 from mcp_idp.cli.common.errors import LoginClientError, LoginError, TokenRejected, ToolCallError
 from mcp_idp.cli.common.http_client import create_client
-from mcp_idp.cli.common.token_summary import server_message, string_list
+from mcp_idp.cli.common.token_summary import string_list
 from mcp_idp.cli.common.trusted_issuer import check_issuer, check_metadata
 from mcp_idp.cli.login.browser import check_login_url
 from mcp_idp.cli.login.client_registration import InMemoryTokenStorage, client_metadata, preregistered_client
@@ -31,6 +31,7 @@ from mcp_idp.cli.login.error_mapping import map_exception, rejection_advice, tok
 from mcp_idp.cli.login.http_tracer import HttpTracer
 from mcp_idp.cli.login.loopback_server import LoopbackServer, open_callback
 from mcp_idp.cli.login.options import LoginOptions, LoginOutcome, LoginStrategy
+from mcp_idp.cli.login.rejected_token import server_message
 from mcp_idp.cli.login.steps import STEPS, StepKind
 from mcp_idp.cli.login.tool_calls import call_tool, default_calls, list_tools
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcp_idp.cli.common.token_summary import join_or, scopes, string_list
+from mcp_idp.cli.common.launcher import BOOTSTRAP_CHECK
+from mcp_idp.cli.common.token_summary import join_or, roles, scopes, string_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,10 +38,22 @@ def missing_scopes(
     return [name for name in dict.fromkeys(requested) if name not in granted]
 
 
-def describe_missing(missing: Iterable[str], access: AccessPolicy | None) -> str:
-    """Returns `not granted: a (needs the role x or y), b`; roles are known only for scopes of the access file."""
-    named = []
-    for name in missing:
-        scope = access.scopes.get(name) if access is not None else None
-        named.append(f"{name} (needs the role {join_or(scope.roles)})" if scope is not None else name)
-    return f"not granted: {', '.join(named)}"
+def describe_missing(missing: Iterable[str], claims: Claims | None, access: AccessPolicy | None) -> str:
+    """Returns `not granted: a (needs the role x or y), b`; roles are known only for scopes of the access file.
+
+    Args:
+        missing: The scopes that were requested and not granted.
+        claims: The claims of the access token. If it has a role of the scope, the user does not lack it.
+        access: Defines which roles grant which scope, if the access file is available.
+    """
+    held = set(roles(claims, access.roles_claim)) if claims and access is not None else set()
+    return f"not granted: {', '.join(_describe(name, held, access) for name in missing)}"
+
+
+def _describe(name: str, held: set[str], access: AccessPolicy | None) -> str:
+    scope = access.scopes.get(name) if access is not None else None
+    if scope is None:
+        return name
+    if own := [role for role in scope.roles if role in held]:
+        return f"{name} (the user has its role {own[0]}, so the scope has lost it at the provider: {BOOTSTRAP_CHECK})"
+    return f"{name} (needs the role {join_or(scope.roles)})"

@@ -13,10 +13,11 @@ from urllib.parse import parse_qsl
 import httpx2
 
 from mcp_idp.cli.common.client_deregistration import ClientRegistration
+from mcp_idp.cli.common.clock_difference import seconds_ahead
 from mcp_idp.cli.common.errors import ProviderError
+from mcp_idp.cli.common.launcher import as_launched
 from mcp_idp.cli.common.token_summary import (
     Claims,
-    RejectedRequest,
     audiences,
     decode_unverified_claims,
     describe_claims,
@@ -25,6 +26,7 @@ from mcp_idp.cli.common.token_summary import (
 )
 from mcp_idp.cli.common.trusted_issuer import check_issuer
 from mcp_idp.cli.login.granted_scopes import describe_missing, missing_scopes
+from mcp_idp.cli.login.rejected_token import RejectedRequest
 from mcp_idp.cli.login.steps import STEPS, StepKind
 from mcp_idp.util import strict_json
 from mcp_idp.util.urls import is_private
@@ -212,7 +214,11 @@ class HttpTracer:
             body = {**(data if isinstance(data, dict) else {}), "error_description": error.get("message")}
         description = self.redact_remote_text(str(body.get("error_description") or body.get("error") or ""))
         self.rejection = RejectedRequest(
-            response.status_code, challenge, description, str(body.get("correlation_id") or "")
+            response.status_code,
+            challenge,
+            description,
+            str(body.get("correlation_id") or ""),
+            seconds_ahead(response.headers, time.time()),
         )
 
     def _report_document(self, kind: StepKind, body: dict[str, Any]) -> None:
@@ -249,7 +255,7 @@ class HttpTracer:
             self._report_claims(self.claims)
         self.not_granted = missing_scopes(self.requested_scopes, body, self.claims, self._access)
         if self.not_granted:
-            self._narrator.line("note", describe_missing(self.not_granted, self._access))
+            self._narrator.line("note", as_launched(describe_missing(self.not_granted, self.claims, self._access)))
 
     def _report_claims(self, claims: Claims) -> None:
         names = [*audiences(claims), *scopes(claims), *roles_or_groups(claims, self._roles_claim)[1]]

@@ -144,7 +144,8 @@ def _admin_secret(env: EnvReader) -> str:
     if secret is None:
         raise SettingsError(
             "KEYCLOAK_ADMIN_CLIENT_SECRET_FILE: set it to the file with the admin client's secret "
-            "(docker compose does this by itself: docker compose run --rm bootstrap)"
+            "(the compose stack's never leaves its volume: there, run the same verb as "
+            "docker compose run --rm bootstrap plan, check, probe or apply)"
         )
     return secret
 

@@ -12,6 +12,7 @@ from mcp_idp.cli.doctor.checks.access_token_rules import (
     NO_SCOPE,
     NO_SUBJECT,
     NOT_EVALUATED,
+    OVERRIDES,
     SERVER_DISAGREES,
 )
 from mcp_idp.cli.doctor.context import text
@@ -39,7 +40,7 @@ async def check_token(case: CheckContext) -> list[Finding]:
         return []
     evaluation = await case.evaluate(case.token, case)
     # Scopes first: at most providers a scope brings the audience, and a role grants the scope.
-    found = [*_scope(evaluation), *(_rejection(case, failure) for failure in evaluation.failures)]
+    found = [*_scope(case, evaluation), *(_rejection(case, failure) for failure in evaluation.failures)]
     if evaluation.unavailable:
         fix = "make the provider's keys reachable from here"
         found.append(NOT_EVALUATED.finding(evaluation.unavailable, fix))
@@ -59,6 +60,10 @@ def _rejection(case: CheckContext, failure: RuleFailure) -> Finding:
     kind, fix = FIX_BY_REASON[reason]
     what = f"expected {failure.expected}, got {failure.got}"
     settings: dict[str, str] = {}
+    if _is_overridden(case, failure):
+        name = OVERRIDES[reason]
+        fix = f"unset {name} (from {case.settings.source}) and restart the server: the token has what both publish"
+        return kind.finding(f"{what}: {name} is {case.settings.values[name]}", fix)
     if reason is TokenErrorReason.ISSUER and isinstance(failure.raw, str):
         what = f"{what}: the difference is {describe_difference(str(failure.expected), failure.raw)}"
         if not case.is_internal_name(failure.raw):
@@ -68,18 +73,32 @@ def _rejection(case: CheckContext, failure: RuleFailure) -> Finding:
     return kind.finding(what, fix, settings=settings)
 
 
+def _is_overridden(case: CheckContext, failure: RuleFailure) -> bool:
+    """Returns whether a setting makes the server expect something else than it and its provider publish."""
+    name = OVERRIDES.get(failure.rule)
+    if name is None or name not in case.settings.values:
+        return False
+    if failure.rule is TokenErrorReason.AUDIENCE:
+        return case.url in string_list(failure.raw)
+    return failure.rule is not TokenErrorReason.ISSUER or failure.raw == text(case.provider, "issuer")
+
+
 def _other_audience(failure: RuleFailure) -> dict[str, str]:
     """Returns the setting for a provider that writes its own identifier of the resource into `aud`."""
     identifiers = [name for name in string_list(failure.raw) if name.startswith("api://")]
     return {"JWT_AUDIENCE": identifiers[0]} if identifiers else {}
 
 
-def _scope(evaluation: TokenEvaluation) -> list[Finding]:
+def _scope(case: CheckContext, evaluation: TokenEvaluation) -> list[Finding]:
     if evaluation.missing_scope is None:
         return []
+    assign = "assign one of the scope's roles to the user (the roles are in access.yaml)"
+    if case.settings.in_stack:
+        assign = "give the demo user one of the scope's roles in access.yaml, and apply that"
     fix = (
-        "assign one of the scope's roles to the user (here: access.yaml), or make the client request the scope; "
-        "Keycloak silently drops a scope whose role is missing, and the scope must be 'included in token'"
+        "Keycloak silently drops a scope if the user has none of its roles, or if the scope itself has lost them, is "
+        "not 'included in token', or was not requested. First mcp-idp bootstrap check: apply repairs the scope. If it "
+        f"reports nothing, {assign}"
     )
     return [NO_SCOPE.finding(evaluation.missing_scope, fix)]
 
@@ -91,7 +110,12 @@ async def _check_server_response(case: CheckContext) -> list[Finding]:
     if reply.fault is None and reply.status not in {401, 403, 503}:
         return []
     message = text(reply.document, "error_description") or reply.header("www-authenticate")
-    fix = "its log has the reason; compare its settings with those that validated the token here"
+    log = "docker compose logs mcp-server has the reason" if case.settings.in_stack else "its log has the reason"
+    fix = (
+        f"{log}, with the expected and the actual value. What it publishes is right for this token, so one of its own "
+        "settings is not: JWT_AUDIENCE, JWT_ISSUER, JWT_JWKS_URL, AUTH_TOKEN_MODE (and the client that introspects), "
+        "ACCESS_FILE; or its clock is wrong"
+    )
     return [SERVER_DISAGREES.finding(f"it responds {reply} {message[:300]}".strip(), fix)]
 
 

@@ -161,6 +161,13 @@ SERVER_DISAGREES = Rule(
 )
 
 
+# The settings that override what the server expects by default, by the reason that it gives.
+OVERRIDES: Mapping[TokenErrorReason, str] = {
+    TokenErrorReason.AUDIENCE: "JWT_AUDIENCE",
+    TokenErrorReason.ISSUER: "JWT_ISSUER",
+    TokenErrorReason.KEY_UNKNOWN: "JWT_JWKS_URL",
+    TokenErrorReason.SIGNATURE: "JWT_JWKS_URL",
+}
 _REALM = "compare the provider, or the realm, with the one that the server trusts (here: OAUTH_SERVER_URL)"
 _CLOCKS = "correct the clocks of both machines (NTP), then log in again"
 _NEW = "log in again"
@@ -210,8 +217,9 @@ FIX_BY_REASON: Mapping[TokenErrorReason, tuple[Rule, str]] = {
         AUDIENCE,
         (
             "Keycloak: put an audience mapper with the server's exact URL on a scope that the client requests (here: "
-            "mcp-idp bootstrap apply), and assign the role that grants the scope to the user; elsewhere: make "
-            "the URL an API or resource of the provider, or set JWT_AUDIENCE to the identifier it writes"
+            "mcp-idp bootstrap check shows whether it is missing, apply adds it), and assign the role that grants the "
+            "scope to the user; elsewhere: make the URL an API or resource of the provider, or set JWT_AUDIENCE to the "
+            "identifier it writes"
         ),
     ),
     TokenErrorReason.EXPIRED: (TIME, f"{_NEW}; if the token is fresh: {_CLOCKS}"),

@@ -113,8 +113,8 @@ async def known_scopes(case: CheckContext) -> list[Finding]:
     if not unknown:
         return []
     fix = (
-        "create them (here: mcp-idp bootstrap apply), or remove them from the server (here: access.yaml). A "
-        "provider may also know scopes that it does not list"
+        "create them (here: mcp-idp bootstrap check shows what is missing, apply creates it), or remove them from the "
+        "server (here: access.yaml). A provider may also know scopes that it does not list"
     )
     return [UNKNOWN_SCOPES.finding(f"scopes_supported lacks {' '.join(unknown)}", fix)]
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx2
-
-from mcp_idp.cli.common.client_deregistration import ClientRegistration, deregistration_url
 from mcp_idp.cli.common.safe_http import is_http_url
-from mcp_idp.cli.doctor.client_profiles import CLIENT_PROFILES
-from mcp_idp.cli.doctor.context import INSPECTOR, text, texts
+from mcp_idp.cli.doctor.client_profiles import REGISTERED_PROFILES
+from mcp_idp.cli.doctor.context import text, texts
 from mcp_idp.cli.doctor.findings import Finding, Rule, Severity
 from mcp_idp.cli.doctor.runner import Check, with_login
+from mcp_idp.cli.doctor.trial_registration import NOT_CLEANED_UP, trial_registration
 
 if TYPE_CHECKING:
-    from mcp_idp.cli.common.safe_http import HttpResult
-    from mcp_idp.cli.doctor.client_profiles import ClientProfile
     from mcp_idp.cli.doctor.context import CheckContext
 
 # The first match applies. The keys are phrases of Keycloak 26's messages, in lower case.
@@ -44,20 +40,29 @@ _HINTS = {
     "invalid origin": "Keycloak, policy Allowed Registration Web Origins: list the origin of the page",
     "https required": "use https for the provider, or set the realm's sslRequired to external",
 }
-_BOOTSTRAP = "or use the bootstrap: registration.profile in access.yaml, then mcp-idp bootstrap apply"
+_IN_STACK = (
+    "compare registration.profile in access.yaml with what the client sends; mcp-idp bootstrap check shows whether the "
+    "realm still has that profile, and apply restores it"
+)
+_BOOTSTRAP = (
+    "or use the bootstrap: registration.profile in access.yaml, then mcp-idp bootstrap apply; the registrar in front "
+    "of Keycloak (docs/registrar.md) drops members of a registration that Keycloak rejects"
+)
 
 
-def advice(reason: str, *, keycloak: bool) -> str:
+def advice(reason: str, case: CheckContext) -> str:
     """Returns what to do about a rejected registration.
 
     Args:
         reason: The provider's error message.
-        keycloak: Whether the provider is Keycloak, so that the bootstrap can fix it.
+        case: The server under test. In the compose stack nobody can change Keycloak but the bootstrap.
     """
+    if case.settings.in_stack:
+        return _IN_STACK
     hint = next((hint for pattern, hint in _HINTS.items() if pattern in reason.lower()), None)
     if hint is None:
         hint = "change the provider's registration policy, or give users a client id"
-    return f"{hint}; {_BOOTSTRAP}" if keycloak else hint
+    return f"{hint}; {_BOOTSTRAP}" if case.is_keycloak else hint
 
 
 NO_REGISTRATION = Rule(
@@ -108,16 +113,6 @@ SOME_REJECTED = Rule(
         "opensearch-project/opensearch-mcp-server-py#227",
     ),
 )
-NOT_CLEANED_UP = Rule(
-    name="registration_not_removed",
-    severity=Severity.INFO,
-    title="a test registration could not be removed",
-    why="unused registrations accumulate",
-    source="RFC 7592 section 2.3",
-    reports=("agentic-community/mcp-gateway-registry#1119",),
-)
-_CREATED = (200, 201)
-_ERROR = 400
 
 
 async def check_supported(case: CheckContext) -> list[Finding]:
@@ -142,54 +137,23 @@ async def check_supported(case: CheckContext) -> list[Finding]:
 
 
 async def check_test_registrations(case: CheckContext) -> list[Finding]:
-    """Registers a client for each profile, and deletes each registration at once."""
-    found, rejected = [], []
-    for profile in CLIENT_PROFILES:
-        reply = await _register(case, profile)
-        if reply.status in _CREATED:
-            found += await _deregister(case, profile, reply)
-        else:
-            rejected.append((profile, reply))
-    kind = ALL_REJECTED if len(rejected) == len(CLIENT_PROFILES) else SOME_REJECTED
+    """Registers a client for each of `REGISTERED_PROFILES`, and deletes each registration at once."""
+    found: list[Finding] = []
     names_by_reason: dict[str, list[str]] = {}
-    for profile, reply in rejected:
-        names_by_reason.setdefault(_reason(reply), []).append(profile.name)
+    for profile in REGISTERED_PROFILES:
+        async with trial_registration(case, profile, f"test of mcp-idp doctor ({profile.name})") as trial:
+            if not trial.succeeded:
+                names_by_reason.setdefault(trial.rejection, []).append(profile.name)
+        found += trial.remaining
+    count = sum(len(names) for names in names_by_reason.values())
+    kind = ALL_REJECTED if count == len(REGISTERED_PROFILES) else SOME_REJECTED
     return [
         *(
-            kind.finding(f"{', '.join(names)}: {reason}", advice(reason, keycloak=case.is_keycloak))
+            kind.finding(f"{', '.join(names)}: {reason}", advice(reason, case))
             for reason, names in names_by_reason.items()
         ),
         *found,
     ]
-
-
-async def _register(case: CheckContext, profile: ClientProfile) -> HttpResult:
-    endpoint = text(case.provider, "registration_endpoint")
-    headers = {"origin": INSPECTOR} if profile.from_browser else {}
-    if token := case.initial_access_tokens.get(case.issuer):
-        headers["authorization"] = f"Bearer {token}"
-    return await case.http.send("POST", endpoint, headers=headers, json=profile.registration(case.scopes))
-
-
-async def _deregister(case: CheckContext, profile: ClientProfile, reply: HttpResult) -> list[Finding]:
-    registration = ClientRegistration.read(reply.url, reply.document)
-    name = f"{profile.name}, client {str(reply.document.get('client_id'))[:200]}"
-    try:
-        uri = deregistration_url(registration)
-    except (ValueError, httpx2.InvalidURL) as error:
-        return [NOT_CLEANED_UP.finding(f"{name}: {error}", "remove it at the provider")]
-    gone = await case.http.send("DELETE", uri, headers={"authorization": f"Bearer {registration.token}"})
-    if gone.fault is not None or gone.status >= _ERROR:
-        return [NOT_CLEANED_UP.finding(f"{name}: {gone}", "remove it at the provider")]
-    return []
-
-
-def _reason(reply: HttpResult) -> str:
-    """Returns the rejection as text. The provider's message is truncated; the caller escapes it."""
-    if reply.fault is not None:
-        return str(reply)
-    message = text(reply.document, "error_description") or text(reply.document, "error")
-    return f"{reply.status} {message[:300]}".strip()
 
 
 def _skip_reason(case: CheckContext) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from mcp_idp.cli.common.clock_difference import seconds_ahead
 from mcp_idp.cli.doctor.findings import Finding, Rule, Severity
 from mcp_idp.cli.doctor.runner import Check, with_login
 
@@ -54,12 +54,7 @@ async def check_skew(case: CheckContext) -> list[Finding]:
 
 def _ahead(reply: HttpResult | None) -> float | None:
     """Returns by how many seconds the responder's clock is ahead of the local one; None if unknown."""
-    if reply is None or not reply.header("date") or reply.header("age"):  # a cached response has an old Date
-        return None
-    try:
-        return parsedate_to_datetime(reply.header("date")).timestamp() - reply.at
-    except (ValueError, OverflowError):
-        return None
+    return None if reply is None else seconds_ahead(reply.headers, reply.at)
 
 
 def _format_seconds(seconds: float) -> str:

@@ -50,8 +50,7 @@ async def check_drift(case: CheckContext) -> list[Finding]:
         return []
     result = await case.look_inside()
     if result.fault:
-        fix = "set KEYCLOAK_ADMIN_CLIENT_ID and KEYCLOAK_ADMIN_CLIENT_SECRET_FILE as for mcp-idp bootstrap check"
-        return [ADMIN_UNAVAILABLE.finding(result.fault, fix)]
+        return [ADMIN_UNAVAILABLE.finding(result.fault, _admin_advice(case, "check"))]
     found = [WEAKNESS.finding(f"{name}: {what}", fix) for name, what, fix in result.weaknesses]
     if result.drift:
         names = ", ".join(result.drift[:_MAX_NAMES])
@@ -69,10 +68,19 @@ async def check_probe(case: CheckContext) -> list[Finding]:
         return []
     probed = await case.probe(case.issuer)
     if probed.fault:
-        fix = "set OAUTH_SERVER_URL and KEYCLOAK_ADMIN_CLIENT_… as for mcp-idp bootstrap probe, as its owner"
-        return [NOT_PROBED.finding(probed.fault, fix)]
+        return [NOT_PROBED.finding(probed.fault, _admin_advice(case, "probe"))]
     fix = "run mcp-idp bootstrap check to see what closes it: apply, or a start option of Keycloak"
     return [EXPLOITABLE.finding(f"{name}: {observed}", fix) for name, observed in probed.open]
+
+
+def _admin_advice(case: CheckContext, verb: str) -> str:
+    """Returns how to run what could not be run here."""
+    if case.settings.in_stack:
+        return f"run mcp-idp bootstrap {verb}: the stack's admin secret never leaves its volume"
+    return (
+        "set OAUTH_SERVER_URL, KEYCLOAK_ADMIN_CLIENT_ID and KEYCLOAK_ADMIN_CLIENT_SECRET_FILE as for mcp-idp bootstrap "
+        f"{verb}, for your own Keycloak"
+    )
 
 
 def _skip_probe_reason(case: CheckContext) -> str:

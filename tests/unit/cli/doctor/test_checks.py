@@ -9,11 +9,12 @@ import httpx2
 import pytest
 
 from mcp_idp.cli.common.safe_http import MAX_BYTES, HttpFailure, SafeHttpClient
+from mcp_idp.cli.common.server_settings import ServerSettings
 from mcp_idp.cli.doctor.all_checks import CHECKS
 from mcp_idp.cli.doctor.bootstrap_bridge import AdminCheckResult
 from mcp_idp.cli.doctor.challenge_header import read_challenge
 from mcp_idp.cli.doctor.checks.access_token_rules import FIX_BY_REASON
-from mcp_idp.cli.doctor.client_profiles import CLIENT_PROFILES
+from mcp_idp.cli.doctor.client_profiles import REGISTERED_PROFILES
 from mcp_idp.cli.doctor.context import CheckContext
 from mcp_idp.cli.doctor.findings import Severity
 from mcp_idp.cli.doctor.runner import all_findings, run_checks
@@ -46,7 +47,8 @@ async def test_a_healthy_server_has_no_finding() -> None:
     results = await testbed.results()
     assert all_findings(results) == []
     skipped = [result.check.name for result in results if result.skipped or result.blocked_by]
-    assert skipped == ["inside", "probe", "quirks"]  # the first two need an admin account
+    # These need the server's settings, an admin account, a flag, or a client to act as.
+    assert skipped == ["settings", "inside", "probe", "client connection", "client login", "client session", "quirks"]
 
 
 async def test_a_healthy_public_server_has_no_finding() -> None:
@@ -126,7 +128,8 @@ ELSEWHERE |= {"token_inactive", "token_unchecked", "login_failed"}
 
 
 def test_every_finding_has_a_misconfiguration() -> None:
-    kinds = [kind.name for check in CHECKS for kind in check.kinds]
+    rules = {kind for check in CHECKS for kind in check.kinds}  # two checks may share one
+    kinds = [kind.name for kind in rules]
     assert len(kinds) == len(set(kinds))
     covered = {misconfiguration.first for misconfiguration in MISCONFIGURATIONS}.union(
         *(misconfiguration.also for misconfiguration in MISCONFIGURATIONS)
@@ -187,7 +190,7 @@ async def test_each_test_registration_is_removed() -> None:
     testbed = DoctorTestbed(register=True)
     assert await testbed.findings() == []
     assert testbed.provider.registered == set()
-    assert len([line for line in testbed.provider.requests if line.startswith("DELETE")]) == len(CLIENT_PROFILES)
+    assert len([line for line in testbed.provider.requests if line.startswith("DELETE")]) == len(REGISTERED_PROFILES)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +216,7 @@ async def test_the_initial_access_token_is_sent_to_its_provider_only(issuer: str
     testbed.proxies.append(lambda request, _: to_server.append(str(request.headers)))
     await testbed.results()
     with_token = [line for line in testbed.provider.sent if "Bearer iat" in line]
-    assert len(with_token) == len(CLIENT_PROFILES) * is_sent
+    assert len(with_token) == len(REGISTERED_PROFILES) * is_sent
     assert "Bearer iat" not in str(to_server)
 
 
@@ -388,6 +391,75 @@ async def test_what_an_administrator_sees_comes_before_what_it_leads_to() -> Non
     assert (drift.kind.name, open_weakness.kind.name) == ("provider_drift", "provider_weakness")
     assert "client scope mcp:tools.mapper" in drift.observed
     assert open_weakness.fix == "bind the scopes to roles"
+
+
+OVERRIDDEN = {
+    "JWT_AUDIENCE": {"JWT_AUDIENCE": "https://wrong.example/mcp"},
+    "JWT_ISSUER": {"JWT_ISSUER": "http://localhost:8080/realms/other"},
+    "JWT_JWKS_URL": {"JWT_JWKS_URL": "http://localhost:8080/other/certs"},
+}
+
+
+@pytest.mark.parametrize("name", OVERRIDDEN)
+async def test_a_setting_that_overrides_what_the_token_has_is_named_in_the_fix(name: str) -> None:
+    testbed = DoctorTestbed(env=dict(OVERRIDDEN[name]), knows_settings=True)
+    testbed.token = testbed.provider.issuer.token()
+    found = all_findings(await testbed.results())
+    assert any(finding.fix.startswith(f"unset {name} (from the environment)") for finding in found)
+    assert not any("audience mapper" in finding.fix or "KC_HOSTNAME" in finding.fix for finding in found)
+
+
+async def test_a_token_for_something_else_is_not_blamed_on_a_setting() -> None:
+    testbed = DoctorTestbed(env={"JWT_AUDIENCE": "https://wrong.example/mcp"}, knows_settings=True)
+    testbed.token = testbed.provider.issuer.token(aud="account")
+    (found,) = all_findings(await testbed.results())
+    assert "audience mapper" in found.fix
+
+
+async def test_a_provider_that_writes_its_own_identifier_may_have_a_setting_for_it() -> None:
+    testbed = DoctorTestbed(env={"JWT_AUDIENCE": "api://mcp"}, knows_settings=True)
+    testbed.token = testbed.provider.issuer.token(aud="api://mcp")
+    assert await testbed.findings() == []
+
+
+async def test_a_server_that_rejects_a_good_token_is_said_to_have_another_setting() -> None:
+    testbed = DoctorTestbed(env={"JWT_AUDIENCE": "https://wrong.example/mcp"})
+    testbed.token = testbed.provider.issuer.token()
+    issuer = testbed.provider.issuer
+    settings = {"OAUTH_SERVER_URL": issuer.url}  # what the doctor sees
+    testbed.evaluated_with = settings
+    (found,) = all_findings(await testbed.results())
+    assert found.kind.name == "token_rejected"
+    assert "JWT_AUDIENCE, JWT_ISSUER, JWT_JWKS_URL, AUTH_TOKEN_MODE" in found.fix
+
+
+@pytest.mark.parametrize("in_stack", [False, True])
+async def test_in_the_stack_no_fix_needs_an_administrator_or_the_admin_secret(*, in_stack: bool) -> None:
+    testbed = DoctorTestbed(in_stack=in_stack, register=True, client="opencode")
+    testbed.provider.registers = lambda _: (403, {"error_description": "Policy 'Trusted Hosts' … Host not trusted"})
+    testbed.token = testbed.provider.issuer.token(scope="")
+    fixes = {finding.kind.name: finding.fix for finding in all_findings(await testbed.results())}
+    assert set(fixes) == {"registration_rejected", "client_cannot_register", "token_scope"}
+    for name in ("registration_rejected", "client_cannot_register"):
+        assert ("turn 'Host Sending" in fixes[name]) != in_stack
+        assert "mcp-idp bootstrap" in fixes[name]
+    assert ("give the demo user" in fixes["token_scope"]) == in_stack
+    assert fixes["token_scope"].index("bootstrap check") < fixes["token_scope"].index(
+        "roles to the user" if not in_stack else "demo user"
+    )
+
+
+@pytest.mark.parametrize("in_stack", [False, True])
+async def test_without_the_admin_secret_the_stack_is_named_where_it_is(*, in_stack: bool) -> None:
+    seen = AdminCheckResult(fault="KEYCLOAK_ADMIN_CLIENT_SECRET_FILE: set it")
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: httpx2.Response(500))) as http:
+        url = "http://localhost:3000/mcp"
+        settings = ServerSettings({}, "its container", in_stack=True) if in_stack else ServerSettings()
+        case = CheckContext(url, SafeHttpClient(http, url), look_inside=_inside(seen), settings=settings)
+        (check,) = (check for check in CHECKS if check.name == "inside")
+        (found,) = all_findings(await run_checks(case, [replace(check, depends_on=())]))
+    assert ("KEYCLOAK_ADMIN_CLIENT_SECRET_FILE" in found.fix) != in_stack
+    assert "mcp-idp bootstrap check" in found.fix
 
 
 def test_the_page_lists_what_the_doctor_can_find() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import httpx2
 import pytest
@@ -15,12 +16,9 @@ from mcp_idp.cli.common.console import printable
 from mcp_idp.cli.common.http_client import Address, RemapTransport, parse_connect_to
 from mcp_idp.cli.common.redaction import Redactor
 from mcp_idp.cli.common.token_summary import (
-    LoginContext,
-    RejectedRequest,
     audiences,
     decode_unverified_claims,
     describe_claims,
-    explain_rejection,
     roles,
     scopes,
 )
@@ -29,6 +27,7 @@ from mcp_idp.cli.login.form_login import Cookies
 from mcp_idp.cli.login.granted_scopes import describe_missing, missing_scopes
 from mcp_idp.cli.login.html_forms import read_page
 from mcp_idp.cli.login.options import LoginArguments
+from mcp_idp.cli.login.rejected_token import LoginContext, RejectedRequest, explain_rejection
 
 PROVIDER = "http://localhost:8080/login"
 ACCESS = AccessPolicy.model_validate(
@@ -206,8 +205,22 @@ def test_what_is_implied_or_shows_otherwise_is_granted() -> None:
     )
     response = {"scope": "rule", "refresh_token": "r"}
     assert missing_scopes(["use", "rule", "offline_access"], response, None, broad) == []
-    assert describe_missing(["use", "email"], ACCESS) == "not granted: use (needs the role user or boss), email"
-    assert describe_missing(["use"], None) == "not granted: use"
+    assert describe_missing(["use", "email"], None, ACCESS) == "not granted: use (needs the role user or boss), email"
+    assert describe_missing(["use"], None, None) == "not granted: use"
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({"roles": ["boss"]}, "the user has its role boss, so the scope has lost it at the provider"),
+        ({"realm_access": {"roles": ["other", "user"]}}, "the user has its role user, so the scope has lost it"),
+        ({"roles": ["other"]}, "needs the role user or boss"),
+        ({"roles": 7, "realm_access": 7}, "needs the role user or boss"),
+        ({}, "needs the role user or boss"),
+    ],
+)
+def test_a_scope_that_lost_its_role_is_not_blamed_on_the_user(claims: dict[str, Any], expected: str) -> None:
+    assert expected in describe_missing(["use"], claims, ACCESS)
 
 
 @pytest.mark.parametrize(
@@ -280,6 +293,57 @@ def test_every_providers_spelling_is_understood() -> None:
     assert roles({"realm_access": {"roles": ["r"]}}) == roles({"mine": ["r"]}, "mine") == ["r"]
 
 
+KEYCLOAK = "https://login.example.com/realms/x"
+OTHER = "https://login.example.com/realms/y"
+
+
+@pytest.mark.parametrize(
+    ("claims", "ahead", "expected"),
+    [
+        ({"iss": OTHER}, None, f"the token is from the issuer {OTHER}, and the server names {KEYCLOAK}"),
+        ({"iss": None}, None, "the token is from the issuer None"),
+        ({}, 600.0, "the server's clock is 600 s ahead of this machine's"),
+        ({}, -90.0, "the server's clock is 90 s behind this machine's"),
+        ({"exp": 900}, None, "has expired already"),
+        ({"iat": 1600}, None, "was issued in the future"),
+        ({"typ": "ID"}, None, "the token's type is ID"),
+        ({"typ": "Refresh"}, None, "the token's type is Refresh"),
+        ({"exp": "soon", "iat": {}}, 20.0, "JWT_AUDIENCE, JWT_ISSUER and JWT_JWKS_URL override"),
+        ({"iat": 1020}, -20.0, "AUTH_TOKEN_MODE=introspection"),
+    ],
+)
+def test_a_rejection_of_a_token_for_this_server_names_what_differs(
+    claims: dict[str, Any], ahead: float | None, expected: str
+) -> None:
+    token = {"aud": "R", "scope": "use", "iss": KEYCLOAK, "iat": 1000, "exp": 1300, "typ": "Bearer", **claims}
+    context = LoginContext(resource="R", issuer=KEYCLOAK, now=1000.0, access=ACCESS)
+    lines = explain_rejection(RejectedRequest(401, clock_ahead=ahead), token, context)
+    assert expected in "\n".join(lines)
+    assert "check issuer, clock and token type" not in "\n".join(lines)
+
+
+def test_a_rejection_with_403_is_about_scopes_whatever_the_clock_says() -> None:
+    context = LoginContext(resource="R", issuer=OTHER, now=1e10, access=ACCESS)
+    lines = explain_rejection(RejectedRequest(403, clock_ahead=600.0), {"aud": "R", "exp": 1}, context)
+    assert "users get the scope use" in "\n".join(lines)
+
+
+def test_where_the_token_shows_no_role_both_causes_are_named() -> None:
+    context = LoginContext(resource="R", access=ACCESS, user="ada")
+    lines = explain_rejection(RejectedRequest(401), {"iss": KEYCLOAK, "scope": ""}, context)
+    assert "the account has none, or the scope has lost its own" in "\n".join(lines)
+    assert next(i for i, line in enumerate(lines) if "bootstrap check" in line) < len(lines) - 1
+    assert "can assign the role user or boss to 'ada'" in lines[-1]
+
+
+@pytest.mark.parametrize("member", [{"roles": ["user"]}, {"realm_access": {"roles": ["boss"]}}])
+def test_an_account_that_has_the_role_is_not_sent_to_an_administrator_for_it(member: dict[str, Any]) -> None:
+    context = LoginContext(resource="R", access=ACCESS, user="ada")
+    lines = explain_rejection(RejectedRequest(403), {"iss": KEYCLOAK, "aud": "R", "scope": "", **member}, context)
+    assert "'ada' has such a role, so the scope has lost it at the provider" in lines
+    assert "can assign" not in "\n".join(lines)
+
+
 @pytest.mark.parametrize(
     ("claims", "expected"),
     [
@@ -289,7 +353,7 @@ def test_every_providers_spelling_is_understood() -> None:
         ({"aud": "R", "groups": ["staff"]}, "users get the scope use with the group user or boss"),
         ({"aud": "R", "groups": ["staff"]}, "groups of your account in the token: staff"),
         ({"aud": "R"}, "no scope: this provider grants scopes by role or group"),
-        ({"aud": "R", "scope": "use"}, "check issuer, clock and token type"),
+        ({"aud": "R", "scope": "use"}, "JWT_AUDIENCE, JWT_ISSUER and JWT_JWKS_URL override"),
         (None, "the token is not a JWT"),
     ],
 )

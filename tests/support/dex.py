@@ -16,15 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
+from urllib.parse import urlencode
 
 import httpx
 import yaml
 
 from mcp_idp.cli.bootstrap.dex.commands import DexRun
-from mcp_idp.cli.login.html_forms import Form, read_page
 from mcp_idp.config import load_settings
 from tests.support.compose_stack import free_port
+from tests.support.form_user import FormUser
 from tests.support.keycloak.realm import pkce_pair
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Dex:
 
     def visit(self, user: str, url: str, *, agree: bool = True) -> Json:
         """Opens `url` as `user` and fills in the forms; returns the parameters of the redirect, or the last page."""
-        login_user = _DemoUser(user, (self.issuer, *self.other_origins), agree=agree)
+        login_user = FormUser(user, (self.issuer, *self.other_origins), agree=agree)
         return login_user.go(url)
 
     def visit_client(self, user: str, url: str) -> None:
@@ -194,48 +194,6 @@ class Dex:
         """Sends a request to the token endpoint; returns the response with its `status`."""
         response = httpx.post(self.token_url, data=form, timeout=_PATIENCE)
         return {"status": response.status_code, **response.json()}
-
-
-class _DemoUser:
-    """Fills in the forms of providers. Handles cookies itself: browsers accept Secure cookies on http://localhost."""
-
-    def __init__(self, user: str, providers: tuple[str, ...], *, agree: bool) -> None:
-        self._user = user
-        self._providers = providers
-        self._agree = agree
-        self._cookies: dict[str, str] = {}
-
-    def go(self, url: str) -> Json:
-        method, data = "GET", None
-        for _ in range(20):
-            if not url.startswith(self._providers):
-                back = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
-                return {**back, "to": url.partition("?")[0]}
-            response = self._send(method, url, data)
-            method, data = "GET", None
-            if response.has_redirect_location:
-                url = urljoin(url, response.headers["location"])
-                continue
-            forms = [form for form in read_page(response.text, url).forms if form.method == "post"]
-            if not forms or response.is_error:
-                return {"status": response.status_code, "page": response.text}
-            form = forms[0] if self._agree else forms[-1]
-            method, url, data = "POST", form.action, self._filled(form)
-        raise AssertionError("the login goes round in circles")
-
-    def _filled(self, form: Form) -> dict[str, str]:
-        if form.password_field is not None and form.name_field is not None:
-            form.name_field.value = form.password_field.value = self._user
-        return form.form_data()
-
-    def _send(self, method: str, url: str, data: dict[str, str] | None) -> httpx.Response:
-        cookie = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
-        headers = {"Cookie": cookie} if cookie else {}
-        response = httpx.request(method, url, data=data, headers=headers, timeout=_PATIENCE)
-        for line in response.headers.get_list("set-cookie"):
-            name, _, rest = line.partition("=")
-            self._cookies[name] = rest.partition(";")[0]
-        return response
 
 
 @contextmanager

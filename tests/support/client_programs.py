@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 PACKAGES = REPOSITORY / "tests" / "clients" / "programs"
-_PATIENCE = 60  # seconds that a command may take; a busy machine is slow
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours and cursor movements of a terminal
+_PATIENCE = 150  # seconds that a command may take; a busy machine is slow
 _BROWSER = """\
 #!/bin/sh
 # Some programs run $BROWSER, some xdg-open, some open; those that wait for it would never listen for the redirect.
@@ -112,6 +114,9 @@ class Workspace:
     def environment(self) -> dict[str, str]:
         """The environment of the programs; their node comes first in PATH."""
         node = [found.parent for found in PACKAGES.glob("node_modules/node-*/bin/node")]
+        # The commands of these two are stubs until their install scripts have run, and none of them runs here.
+        node += PACKAGES.glob("node_modules/@anthropic-ai/claude-code-*/")
+        node += sorted(PACKAGES.glob("node_modules/opencode-*-*/bin/"))
         path = [self.folder / "bin", *node, PACKAGES / "node_modules" / ".bin", Path(sys.executable).parent]
         return {
             "PATH": os.pathsep.join([*map(str, path), os.environ["PATH"]]),
@@ -157,11 +162,11 @@ class Workspace:
         ) as process:
             try:
                 output, _ = process.communicate(timeout=timeout)
-                return Ran(process.returncode, output)
+                return Ran(process.returncode, _ESCAPES.sub("", output))
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 output, _ = process.communicate()
-                return Ran(None, output)
+                return Ran(None, _ESCAPES.sub("", output))
 
     @asynccontextmanager
     async def bridge(self, *words: str) -> AsyncIterator[Client]:
@@ -187,18 +192,49 @@ class Program:
         name: what people call it.
         package: the npm or Python package.
         version: the pinned version.
-        list_command: lists the tools.
-        call_command: calls a tool without arguments.
+        list_command: lists the tools, or shows whether the server is connected.
+        listed: what its output contains then.
+        call_command: calls a tool without arguments; empty if only a model can.
         bridge: starts the program as an MCP server on standard input and output, if that is how it is used; tools are
             then listed and called through it.
+        files: configuration to write first: contents by path below the working directory.
+        login_commands: log in; empty if listing opens the browser by itself.
+        logout_command: deletes the login; empty if there is none.
     """
 
     name: str
     package: str
     version: str
     list_command: tuple[str, ...] = ()
+    listed: str = "whoami"
     call_command: tuple[str, ...] = ()
     bridge: tuple[str, ...] = ()
+    files: dict[str, str] = field(default_factory=dict)
+    login_commands: tuple[tuple[str, ...], ...] = ()
+    logout_command: tuple[str, ...] = ()
+
+    @property
+    def slug(self) -> str:
+        """The name in commands: lower case, with hyphens."""
+        return self.name.lower().replace(" ", "-")
+
+    @property
+    def can_call(self) -> bool:
+        """Whether it calls tools without a model."""
+        return bool(self.call_command or self.bridge)
+
+    def log_in(self, workspace: Workspace) -> Ran:
+        """Configures the server and logs in; does nothing more than that if listing opens the browser by itself."""
+        for path, text in self.files.items():
+            file = workspace.folder / "work" / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text.replace("{url}", workspace.url), encoding="utf-8")
+        ran = Ran(0, "")
+        for command in self.login_commands:
+            ran = workspace.run(*_filled(command, workspace))
+            if ran.code != 0:
+                break
+        return ran
 
     def list_tools(self, workspace: Workspace) -> Ran:
         """Lists the tools; the output contains their names."""
@@ -211,6 +247,10 @@ class Program:
         if self.bridge:
             return _through_bridge(self, workspace, tool)
         return workspace.run(*_filled(self.call_command, workspace, tool))
+
+    def log_out(self, workspace: Workspace) -> Ran:
+        """Deletes the login."""
+        return workspace.run(*_filled(self.logout_command, workspace))
 
 
 def _filled(command: tuple[str, ...], workspace: Workspace, tool: str = "") -> list[str]:
@@ -253,3 +293,53 @@ MCP_REMOTE = Program(
     version=pinned_version("mcp-remote"),
     bridge=("mcp-remote", "{url}"),
 )
+
+# The programs below are installed for `./scripts/test --full` only.
+_CODEX_APP_SERVER = (sys.executable, str(Path(__file__).with_name("codex_app_server.py")), "demo")
+CODEX = Program(
+    name="Codex",
+    package="@openai/codex",
+    version=pinned_version("@openai/codex"),
+    login_commands=(("codex", "mcp", "add", "demo", "--url", "{url}"),),
+    list_command=_CODEX_APP_SERVER,
+    call_command=(*_CODEX_APP_SERVER, "{tool}"),
+    logout_command=("codex", "-c", 'mcp_oauth_credentials_store="file"', "mcp", "logout", "demo"),  # not the keyring
+)
+CLAUDE_CODE = Program(
+    name="Claude Code",
+    package="@anthropic-ai/claude-code",
+    version=pinned_version("@anthropic-ai/claude-code"),
+    login_commands=(
+        ("claude", "mcp", "add", "--transport", "http", "demo", "{url}"),
+        ("script", "--quiet", "--return", "--command", "claude mcp login demo", os.devnull),  # it wants a terminal
+    ),
+    list_command=("claude", "mcp", "list"),
+    listed="Connected",
+    logout_command=("claude", "mcp", "logout", "demo"),
+)
+MCPORTER = Program(
+    name="mcporter",
+    package="mcporter",
+    version=pinned_version("mcporter"),
+    files={"config/mcporter.json": '{"mcpServers": {"demo": {"url": "{url}", "auth": "oauth"}}}'},
+    login_commands=(("mcporter", "auth", "demo"),),
+    list_command=("mcporter", "list", "demo"),
+    call_command=("mcporter", "call", "demo.{tool}"),
+)
+OPENCODE = Program(
+    name="opencode",
+    package="opencode-ai",
+    version=pinned_version("opencode-ai"),
+    files={
+        "opencode.json": '{"autoupdate": false, "mcp": {"demo": {"type": "remote", "url": "{url}", "enabled": true}}}'
+    },
+    login_commands=(("opencode", "mcp", "auth", "demo"),),
+    list_command=("opencode", "mcp", "list"),
+    listed="connected",
+    logout_command=("opencode", "mcp", "logout", "demo"),
+)
+FULL = (CODEX, CLAUDE_CODE, MCPORTER, OPENCODE)
+PROGRAMS = (FASTMCP, INSPECTOR, MCP_REMOTE, *FULL)
+
+if __name__ == "__main__":  # prints the name in commands of the program in a package
+    sys.stdout.write(next(one.slug for one in PROGRAMS if one.package == sys.argv[1]) + "\n")

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,8 @@ from tests.support.form_user import FormUser
 from tests.support.keycloak.realm import pkce_pair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from mcp_idp.config.settings import Settings
 
@@ -206,6 +207,7 @@ def running_dex(
     other_containers: dict[str, str] | None = None,
     public_url: str = PUBLIC_URL,
     direct: int | None = None,
+    recorder: Callable[[int, int], AbstractContextManager[object]] | None = None,
     **members: Any,
 ) -> Iterator[Dex]:
     """Renders the files and starts both containers as in docker-compose.dex.yml; stops them at the end.
@@ -218,6 +220,7 @@ def running_dex(
         other_containers: running containers by the host name at which Dex reaches them.
         public_url: the resource.
         direct: a port at which Dex is reached directly, without the proxy, as only an attacker in its network could.
+        recorder: forwards connections to the first port, where the proxy listens, from the second, that of the issuer.
         members: members of access.yaml to replace.
     """
     with warnings.catch_warnings():
@@ -238,13 +241,15 @@ def running_dex(
         proxy = _container(services["front"]["image"], services["front"]["command"], folder / "run" / "front")
         proxy.with_network(network).with_network_aliases("front")
         proxy.env = services["front"]["environment"]
-        proxy.ports.update({"5556/tcp": ("127.0.0.1", server.port)})
+        published = server.port if recorder is None else free_port()
+        proxy.ports.update({"5556/tcp": ("127.0.0.1", published)})
         server.containers = {"dex": back, "front": proxy}
         try:
             back.start()
             proxy.start()
-            server.wait()
-            yield server
+            with nullcontext() if recorder is None else recorder(published, server.port):
+                server.wait()
+                yield server
         finally:
             proxy.stop()
             back.stop()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import subprocess
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+import sys
+from pathlib import Path
 
 
 def install_packages(folder: Path, *command: str, stamp: str = ".installed", fuller_stamp: str = "") -> None:
@@ -34,3 +33,17 @@ def install_packages(folder: Path, *command: str, stamp: str = ".installed", ful
 
 def _reads(file: Path, text: str) -> bool:
     return file.exists() and file.read_text(encoding="ascii") == text
+
+
+def remove_addresses(lock: Path) -> None:
+    """Removes from a package-lock.json what names an address: funding and the texts about deprecated versions."""
+    content = json.loads(lock.read_text(encoding="utf-8"))
+    for package in content["packages"].values():
+        package.pop("funding", None)
+        if "://" in package.get("deprecated", ""):
+            del package["deprecated"]
+    lock.write_text(f"{json.dumps(content, indent=2, ensure_ascii=False)}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    remove_addresses(Path(sys.argv[1]))

@@ -24,8 +24,8 @@ REQUIREMENTS = (
     Requirement(
         "clients.programs",
         "MCP authorization 2026-07-28",
-        "Programs that people use, as published, log in, list and call tools with a real Keycloak and a real Dex; for an "
-        "account without a role they end with the reason.",
+        "Programs that people use, as published, log in, list and call tools with a real Keycloak and a real Dex; for "
+        "an account without a role they end with the reason.",
     ),
     Requirement(
         "login.deregistration",

@@ -113,5 +113,5 @@ def test_no_file_names_a_machine_s_path_or_a_registry() -> None:
     assert found == []
     # Any registry or mirror works, because the hashes are verified.
     locks = [name for name in listed if name.endswith((".lock", "package-lock.json"))]
-    assert len(locks) == 5
+    assert len(locks) == 6
     assert [name for name in locks if "://" in (ROOT / name).read_text(encoding="utf-8")] == []

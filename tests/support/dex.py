@@ -12,23 +12,24 @@ import shutil
 import subprocess
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
+from urllib.parse import urlencode
 
 import httpx
 import yaml
 
 from mcp_idp.cli.bootstrap.dex.commands import DexRun
-from mcp_idp.cli.login.html_forms import Form, read_page
 from mcp_idp.config import load_settings
 from tests.support.compose_stack import free_port
+from tests.support.form_user import FormUser
 from tests.support.keycloak.realm import pkce_pair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from mcp_idp.config.settings import Settings
 
@@ -163,7 +164,7 @@ class Dex:
 
     def visit(self, user: str, url: str, *, agree: bool = True) -> Json:
         """Opens `url` as `user` and fills in the forms; returns the parameters of the redirect, or the last page."""
-        login_user = _DemoUser(user, (self.issuer, *self.other_origins), agree=agree)
+        login_user = FormUser(user, (self.issuer, *self.other_origins), agree=agree)
         return login_user.go(url)
 
     def visit_client(self, user: str, url: str) -> None:
@@ -196,48 +197,6 @@ class Dex:
         return {"status": response.status_code, **response.json()}
 
 
-class _DemoUser:
-    """Fills in the forms of providers. Handles cookies itself: browsers accept Secure cookies on http://localhost."""
-
-    def __init__(self, user: str, providers: tuple[str, ...], *, agree: bool) -> None:
-        self._user = user
-        self._providers = providers
-        self._agree = agree
-        self._cookies: dict[str, str] = {}
-
-    def go(self, url: str) -> Json:
-        method, data = "GET", None
-        for _ in range(20):
-            if not url.startswith(self._providers):
-                back = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
-                return {**back, "to": url.partition("?")[0]}
-            response = self._send(method, url, data)
-            method, data = "GET", None
-            if response.has_redirect_location:
-                url = urljoin(url, response.headers["location"])
-                continue
-            forms = [form for form in read_page(response.text, url).forms if form.method == "post"]
-            if not forms or response.is_error:
-                return {"status": response.status_code, "page": response.text}
-            form = forms[0] if self._agree else forms[-1]
-            method, url, data = "POST", form.action, self._filled(form)
-        raise AssertionError("the login goes round in circles")
-
-    def _filled(self, form: Form) -> dict[str, str]:
-        if form.password_field is not None and form.name_field is not None:
-            form.name_field.value = form.password_field.value = self._user
-        return form.form_data()
-
-    def _send(self, method: str, url: str, data: dict[str, str] | None) -> httpx.Response:
-        cookie = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
-        headers = {"Cookie": cookie} if cookie else {}
-        response = httpx.request(method, url, data=data, headers=headers, timeout=_PATIENCE)
-        for line in response.headers.get_list("set-cookie"):
-            name, _, rest = line.partition("=")
-            self._cookies[name] = rest.partition(";")[0]
-        return response
-
-
 @contextmanager
 def running_dex(
     folder: Path,
@@ -248,6 +207,7 @@ def running_dex(
     other_containers: dict[str, str] | None = None,
     public_url: str = PUBLIC_URL,
     direct: int | None = None,
+    recorder: Callable[[int, int], AbstractContextManager[object]] | None = None,
     **members: Any,
 ) -> Iterator[Dex]:
     """Renders the files and starts both containers as in docker-compose.dex.yml; stops them at the end.
@@ -260,6 +220,7 @@ def running_dex(
         other_containers: running containers by the host name at which Dex reaches them.
         public_url: the resource.
         direct: a port at which Dex is reached directly, without the proxy, as only an attacker in its network could.
+        recorder: forwards connections to the first port, where the proxy listens, from the second, that of the issuer.
         members: members of access.yaml to replace.
     """
     with warnings.catch_warnings():
@@ -280,13 +241,15 @@ def running_dex(
         proxy = _container(services["front"]["image"], services["front"]["command"], folder / "run" / "front")
         proxy.with_network(network).with_network_aliases("front")
         proxy.env = services["front"]["environment"]
-        proxy.ports.update({"5556/tcp": ("127.0.0.1", server.port)})
+        published = server.port if recorder is None else free_port()
+        proxy.ports.update({"5556/tcp": ("127.0.0.1", published)})
         server.containers = {"dex": back, "front": proxy}
         try:
             back.start()
             proxy.start()
-            server.wait()
-            yield server
+            with nullcontext() if recorder is None else recorder(published, server.port):
+                server.wait()
+                yield server
         finally:
             proxy.stop()
             back.stop()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tests.support.npm_packages import install_packages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,21 +18,8 @@ TYPESCRIPT = Path(__file__).parents[1] / "clients" / "ts"
 
 
 def install_typescript_clients(npm: str) -> None:
-    """Installs the clients of the lock unless they are installed; one process at a time, and others wait.
-
-    `npm ci` first deletes what is installed, also while another process uses it.
-
-    Args:
-        npm: the path of npm.
-    """
-    lock = (TYPESCRIPT / "package-lock.json").read_bytes()
-    stamp = TYPESCRIPT / "node_modules" / ".installed"
-    digest = hashlib.sha256(lock).hexdigest()
-    with (TYPESCRIPT / "package-lock.json").open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if not stamp.exists() or stamp.read_text(encoding="ascii") != digest:
-            subprocess.run([npm, "ci"], cwd=TYPESCRIPT, check=True, capture_output=True, timeout=300)
-            stamp.write_text(digest, encoding="ascii")
+    """Installs the clients of the lock unless they are installed; `npm` is the path of npm."""
+    install_packages(TYPESCRIPT, npm, "ci")
 
 
 @dataclass

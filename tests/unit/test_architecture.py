@@ -69,6 +69,7 @@ def module_paths(*packages: str) -> dict[str, Path]:
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
         for package in packages
         for path in (ROOT / package).rglob("*.py")
+        if "node_modules" not in path.parts  # npm packages that the tests install
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sysconfig
@@ -177,3 +178,14 @@ def test_no_lock_that_names_addresses_is_committed() -> None:
     names = [path.rsplit("/", 1)[-1] for path in listed]
     assert [name for name in names if name == "uv.lock" or (name.startswith("pylock") and name.endswith("toml"))] == []
     assert sorted(name for name in names if name.startswith("requirements") and name.endswith(".lock")) == sorted(LOCKS)
+
+
+def test_npm_locks_have_a_digest_for_each_package_and_no_address() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    locks = [path for path in listed if path.endswith("package-lock.json")]
+    assert len(locks) > 1
+    for path in locks:
+        packages = json.loads((ROOT / path).read_text(encoding="utf-8"))["packages"]
+        installed = {name: package for name, package in packages.items() if name and not package.get("link")}
+        wrong = [name for name, one in installed.items() if "integrity" not in one or "resolved" in one]
+        assert wrong == [], path

@@ -22,6 +22,12 @@ REQUIREMENTS = (
         "Where a step-up cannot succeed the client stops at once with a message, not in a loop.",
     ),
     Requirement(
+        "clients.programs",
+        "MCP authorization 2026-07-28",
+        "Programs that people use, as published, log in, list and call tools with a real Keycloak and a real Dex; for "
+        "an account without a role they end with the reason.",
+    ),
+    Requirement(
         "login.deregistration",
         "RFC 7592 section 2.3",
         "The command deletes its registration at the end, however it ends.",

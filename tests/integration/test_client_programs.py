@@ -1,0 +1,277 @@
+"""MCP clients that people use, as they are published, against our server with a real Keycloak and a real Dex.
+
+Keycloak is reached through Caddy and the registrar, as in the compose stack. What each program sends to the MCP server
+is recorded on the way. `./scripts/clients` runs these tests and writes docs/clients/matrix.md.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.support.client_programs import (
+    CLAUDE_CODE,
+    CODEX,
+    FASTMCP,
+    FULL,
+    INSPECTOR,
+    MCP_REMOTE,
+    MCPORTER,
+    OPENCODE,
+    Program,
+    Workspace,
+    require_programs,
+)
+from tests.support.client_results import check_requests, recorded, requests_of
+from tests.support.compose_stack import free_port
+from tests.support.dex import running_dex
+from tests.support.mcp_server_process import serving_process
+from tests.support.traffic_recorder import Traffic, recording_traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.compose_stack import Stack
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
+# A request with and without a token, in the current revision and with the handshake of an earlier one, twice at most.
+FEW_REQUESTS = 8
+
+
+def programs(*found: Program) -> pytest.MarkDecorator:
+    """Parametrizes a test by programs; those that `./scripts/test` does not install are in the full tier."""
+    rows = [pytest.param(one, id=one.slug, marks=[pytest.mark.full] if one in FULL else []) for one in found]
+    return pytest.mark.parametrize("program", rows)
+
+
+ALL = programs(FASTMCP, INSPECTOR, MCP_REMOTE, *FULL)
+ON_KEYCLOAK = pytest.mark.parametrize("server", ["Keycloak"], indirect=True, ids=["at-keycloak"])
+
+
+@dataclass(frozen=True)
+class RecordedServer:
+    """A server, and what was sent to it.
+
+    Attributes:
+        provider: its identity provider.
+        traffic: the exchanges with clients.
+        provider_traffic: those with the provider, if they are recorded.
+    """
+
+    provider: str
+    traffic: Traffic
+    provider_traffic: list[Traffic] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.traffic.port}/mcp"
+
+    @property
+    def calls(self) -> list[int]:
+        """The statuses of the tool calls."""
+        return self.traffic.statuses("/mcp", "tools/call")
+
+
+@pytest.fixture(scope="module")
+def keycloak_server(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecordedServer]:
+    """Starts a server beside the stack's own one: tokens name that one, so it is this server's audience."""
+    target = free_port()
+    with recording_traffic(target) as traffic:
+        server = RecordedServer("Keycloak", traffic)
+        settings = {"OAUTH_SERVER_URL": stack.issuer, "MCP_PUBLIC_URL": server.url, "JWT_AUDIENCE": stack.url}
+        with serving_process(settings, tmp_path_factory.mktemp("programs") / "server.log", port=target):
+            yield server
+
+
+@pytest.fixture(scope="module")
+def dex_server(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecordedServer]:
+    target = free_port()
+    with recording_traffic(target) as traffic:
+        server = RecordedServer("Dex", traffic)
+
+        @contextmanager
+        def recorder(published: int, port: int) -> Iterator[None]:
+            with recording_traffic(published, port) as found:
+                server.provider_traffic.append(found)
+                yield
+
+        with running_dex(tmp_path_factory.mktemp("dex"), public_url=server.url, recorder=recorder) as dex:
+            settings = {**dex.environment, "OAUTH_PROVIDER": "dex"}
+            with serving_process(settings, dex.folder / "server.log", port=target):
+                yield server
+
+
+@pytest.fixture(params=["Keycloak", "Dex"], ids=["at-keycloak", "at-dex"])
+def server(request: pytest.FixtureRequest, program: Program) -> RecordedServer:
+    require_programs(full=program in FULL)
+    found: RecordedServer = request.getfixturevalue(f"{request.param.lower()}_server")
+    for traffic in (found.traffic, *found.provider_traffic):
+        traffic.exchanges.clear()
+    return found
+
+
+def log_in(program: Program, server: RecordedServer, folder: Path, user: str) -> Workspace:
+    """Logs in as `user` and lists the tools; some programs log in only then."""
+    workspace = Workspace(folder / user, server.url, user)
+    ran = program.log_in(workspace)
+    assert ran.code == 0, ran.output + workspace.pages
+    listed = program.list_tools(workspace)
+    assert listed.code == 0, listed.output + workspace.pages
+    assert program.listed in listed.output
+    return workspace
+
+
+@pytest.mark.requirement("clients.programs")
+@ALL
+def test_a_program_registers_logs_in_and_lists_the_tools(
+    server: RecordedServer, program: Program, tmp_path: Path
+) -> None:
+    steps = (("how it is known", "registers itself"), ("log in", "yes"), ("list", "yes"))
+    with recorded(program, server.provider, *steps):
+        workspace = log_in(program, server, tmp_path, "writer")
+        assert workspace.pages == ""
+        assert len(workspace.authorizations) == 1
+        client_id = workspace.authorizations[0]["client_id"]
+        assert not client_id.startswith("https:"), "a metadata document"
+        assert client_id != "mcp-native", "registered before"
+        assert 200 in server.traffic.statuses("/mcp", "tools/list", "initialize", "server/discover")
+    if not program.can_call:
+        with recorded(program, server.provider, ("call", "needs a model")):
+            pass
+    for traffic in server.provider_traffic:
+        registration = next(one for one in traffic.at("/register") if one.status == httpx.codes.CREATED)
+        check_requests(program, requests_of(registration, workspace.authorizations[0]))
+
+
+@pytest.mark.requirement("clients.programs")
+@programs(FASTMCP, INSPECTOR, MCP_REMOTE, CODEX, MCPORTER)
+def test_a_program_calls_a_tool(server: RecordedServer, program: Program, tmp_path: Path) -> None:
+    with recorded(program, server.provider, ("call", "yes")):
+        workspace = Workspace(tmp_path / "writer", server.url, "writer")
+        program.log_in(workspace)
+        called = program.call(workspace, "whoami")
+        assert called.code == 0, called.output + workspace.pages
+        assert "mcp:notes.write" in called.output
+        assert server.calls == [200]
+
+
+@pytest.mark.requirement("clients.programs", "clients.step_up_ends")
+@programs(FASTMCP, INSPECTOR, MCP_REMOTE, CODEX)
+def test_an_account_without_a_role_ends_after_one_login(
+    server: RecordedServer, program: Program, tmp_path: Path
+) -> None:
+    with recorded(program, server.provider, ("refused person", "ends with our reason")):
+        workspace = Workspace(tmp_path / "nobody", server.url, "nobody")
+        program.log_in(workspace)
+        refused = program.call(workspace, "whoami")
+        assert refused.code not in {0, None}, refused.output
+        assert "role" in " ".join(refused.output.split())
+        assert len(workspace.authorizations) == 1
+        statuses = server.traffic.statuses("/mcp")
+        assert 403 in statuses
+        assert len(statuses) <= FEW_REQUESTS
+
+
+@pytest.mark.requirement("clients.programs", "clients.step_up")
+@ON_KEYCLOAK
+@programs(FASTMCP, MCP_REMOTE)
+def test_a_call_that_needs_more_asks_for_consent_to_the_union_and_continues(
+    server: RecordedServer, program: Program, tmp_path: Path
+) -> None:
+    with recorded(program, server.provider, ("step up", "yes")):
+        workspace = Workspace(tmp_path / "admin", server.url, "admin")
+        called = program.call(workspace, "note_count")
+        assert called.code == 0, called.output + workspace.pages
+        assert '"notes"' in called.output.replace("\\", "")
+        first, union = workspace.scopes
+        assert union == {*first, "mcp:admin"}
+        assert server.calls == [403, 200]
+
+
+@pytest.mark.requirement("clients.programs", "clients.step_up_ends")
+@ON_KEYCLOAK
+@programs(INSPECTOR, CODEX)
+def test_a_program_that_does_not_step_up_ends_with_the_refusal(
+    server: RecordedServer, program: Program, tmp_path: Path
+) -> None:
+    with recorded(program, server.provider, ("step up", "no: ends with the refusal")):
+        workspace = Workspace(tmp_path / "admin", server.url, "admin")
+        program.log_in(workspace)
+        refused = program.call(workspace, "note_count")
+        assert refused.code not in {0, None}, refused.output
+        assert len(workspace.authorizations) == 1
+        assert 403 in server.calls
+        assert len(server.calls) <= FEW_REQUESTS
+
+
+@pytest.mark.requirement("clients.programs")
+@ON_KEYCLOAK
+@programs(MCP_REMOTE)
+def test_a_rejected_access_token_is_refreshed_without_a_login(
+    server: RecordedServer, program: Program, tmp_path: Path
+) -> None:
+    with recorded(program, server.provider, ("refresh", "yes")):
+        workspace = log_in(program, server, tmp_path, "writer")
+        invalidate_access_token(workspace)
+        called = program.call(workspace, "whoami")
+        assert called.code == 0, called.output + workspace.pages
+        assert len(workspace.authorizations) == 1
+
+
+@pytest.mark.requirement("clients.programs")
+@pytest.mark.parametrize("server", ["Dex"], indirect=True, ids=["at-dex"])
+@programs(MCP_REMOTE)
+def test_dex_refuses_a_refresh_that_names_the_scopes_of_the_challenge(
+    server: RecordedServer, program: Program, tmp_path: Path
+) -> None:
+    with recorded(program, server.provider, ("refresh", "no: Dex refuses the scopes that it names")):
+        workspace = log_in(program, server, tmp_path, "writer")
+        invalidate_access_token(workspace)
+        called = program.call(workspace, "whoami")
+        assert called.code not in {0, None}
+        assert "Requested scopes contain unauthorized scope(s)" in called.output
+        assert len(workspace.authorizations) == 1
+
+
+def invalidate_access_token(workspace: Workspace) -> None:
+    """Replaces the access token that mcp-remote stored, so that the server rejects it."""
+    (file,) = workspace.home.rglob("*_tokens.json")
+    tokens = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**tokens, "access_token": "expired"}), encoding="utf-8")
+
+
+@pytest.mark.requirement("clients.programs")
+@ON_KEYCLOAK
+@programs(CLAUDE_CODE, CODEX, OPENCODE)
+def test_a_program_deletes_its_login(server: RecordedServer, program: Program, tmp_path: Path) -> None:
+    with recorded(program, server.provider, ("log out", "yes")):
+        workspace = log_in(program, server, tmp_path, "writer")
+        ran = program.log_out(workspace)
+        assert ran.code == 0, ran.output
+        assert program.listed not in program.list_tools(workspace).output
+
+
+@pytest.mark.requirement("clients.programs", "registrar.portless")
+@ON_KEYCLOAK
+@programs(MCP_REMOTE)
+def test_a_program_whose_port_is_taken_logs_in_at_another_port(
+    server: RecordedServer, program: Program, tmp_path: Path
+) -> None:
+    workspace = log_in(program, server, tmp_path, "writer")
+    for tokens in workspace.home.rglob("*_tokens.json"):
+        tokens.unlink()
+    (before,) = workspace.authorizations
+    port = int(before["redirect_uri"].split(":")[2].split("/")[0])
+    with socket.create_server(("127.0.0.1", port)):
+        called = program.call(workspace, "whoami")
+    assert called.code == 0, called.output + workspace.pages
+    after = workspace.authorizations[-1]
+    assert after["client_id"] == before["client_id"]
+    assert after["redirect_uri"] != before["redirect_uri"]

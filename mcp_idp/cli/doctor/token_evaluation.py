@@ -77,7 +77,8 @@ def settings_for(case: CheckContext, variables: Mapping[str, str]) -> Settings:
     Args:
         case: The server under test, with its issuer discovered.
         variables: The environment. Its settings are used if they are valid and have the same public URL and issuer;
-            otherwise the settings are derived from `case`.
+            otherwise the settings are derived from `case`, with the audience and the issuer that its server is known to
+            expect.
     """
     try:
         settings = load_settings(variables)
@@ -87,11 +88,12 @@ def settings_for(case: CheckContext, variables: Mapping[str, str]) -> Settings:
         settings = None
     if settings is not None and settings.public_url == case.url and settings.server_url == case.issuer:
         return settings
+    known = case.settings.values
     return Settings(
         server_url=case.issuer,
-        issuer=case.issuer,
+        issuer=known.get("JWT_ISSUER") or case.issuer,
         public_url=case.url,
-        audience=case.url,
+        audience=known.get("JWT_AUDIENCE") or case.url,
         client_id=case.url,
         provider=profile_for(case.issuer),
     )

@@ -27,7 +27,7 @@ _REJECTIONS = 100
 _OVER_LONG_BYTES = 256 * 1024
 NOTHING = modern_call(status=401)
 INVALID_CALL = modern_call("x" * 1000, status=401)
-OVER_LONG = modern_call("eyJhbGciOiJSUzI1NiJ9." + "x" * _OVER_LONG_BYTES + ".x", status=401)
+OVER_LONG = modern_call("eyJhbGciOiJSUzI1NiJ9." + "x" * _OVER_LONG_BYTES + ".x", status=431)
 
 
 async def throughput(sample_size: SampleSize) -> list[Figure]:

@@ -32,7 +32,7 @@ from tests.support.app import FakeClock, lifespan
 
 Json = dict[str, Any]
 Headers = dict[str, str]
-_OTHER_KEY = public_jwk(rsa_key("stranger"), kid="other", alg="RS256", use="sig")
+_OTHER_KEY = public_jwk(rsa_key("foreign"), kid="other", alg="RS256", use="sig")
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 

@@ -297,6 +297,11 @@ def pkce_pair() -> tuple[str, dict[str, str]]:
     return verifier, {"code_challenge": challenge, "code_challenge_method": "S256"}
 
 
+def is_valid_for(token: Json, seconds: int) -> bool:
+    """Tells whether these claims are valid for so many seconds; Keycloak reads the clock anew for `iat` and `exp`."""
+    return seconds <= token["exp"] - token["iat"] <= seconds + 2
+
+
 def claims(token: str) -> Json:
     """Returns the payload of a token without verification; the provider has just issued it."""
     payload = token.split(".")[1]

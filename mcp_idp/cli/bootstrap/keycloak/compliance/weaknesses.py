@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
+    from mcp_idp.cli.bootstrap.keycloak.state.ownership import Ownership
 
 _VALIDATED_CLAIMS = frozenset({"iss", "sub", "aud", "azp", "exp", "iat", "scope", "typ"})  # by the MCP server
 # Harmless mappers: they write values that Keycloak itself determines, the user's own `sub` or session notes.
@@ -41,7 +42,7 @@ _FIX = "apply does not change it: remove that, or the {}"
 
 
 def find_in_existing_clients(
-    clients: Iterable[Object], access: AccessPolicy, audience: str, actual: CurrentState
+    clients: Iterable[Object], access: AccessPolicy, audience: str, ownership: Ownership, actual: CurrentState
 ) -> Iterator[Weakness]:
     """Finds weaknesses in unmanaged clients and client scopes that can get tokens for the resource.
 
@@ -49,12 +50,13 @@ def find_in_existing_clients(
         clients: representations of all clients of the realm.
         access: the access file.
         audience: the resource.
+        ownership: whose the realm's objects are.
         actual: the current state of the realm.
 
     Yields:
         One weakness per kind of problem, which names the clients or scopes that have it.
     """
-    managed = actual.managed_state.clients  # not the marker attribute: an anonymous client may have set it
+    managed = ownership.recorded_clients  # not the marker attribute: an anonymous client may have set it
     unmanaged = [client for client in clients if client["clientId"] not in managed]
     suspects = [client for client in unmanaged if _can_have_audience(client, actual.bindings, audience)]
     lifespan = int(actual.realm["accessTokenLifespan"])

@@ -11,8 +11,10 @@ from mcp_idp.access.policy import AccessPolicy, load_access
 from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import find_in_existing_clients
 from mcp_idp.cli.bootstrap.keycloak.probe import payloads
 from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
-from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, STATE_ATTRIBUTE, ManagedState
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER
+from mcp_idp.cli.bootstrap.keycloak.state.ownership import Ownership
 from mcp_idp.cli.bootstrap.keycloak.state.roles import ScopeRoleBinding
+from tests.support.desired_state import recorded
 
 if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import Weakness
@@ -32,7 +34,6 @@ HARD_ROLE = {"protocolMapper": "oidc-hardcoded-role-mapper", "config": {"role": 
 NESTED = {"protocolMapper": "oidc-hardcoded-claim-mapper", "config": {"claim.name": "mcp_roles.x"}}
 DOTTED = {"protocolMapper": "oidc-usermodel-attribute-mapper", "config": {"claim.name": r"https://a\.example/b"}}
 THEIRS = {"clientId": "theirs", "id": "1"}
-RECORD = ManagedState(clients=frozenset({"recorded"})).text
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +44,11 @@ def access() -> AccessPolicy:
 
 def _found(access: AccessPolicy, clients: list[dict[str, Any]], **scopes: dict[str, Any]) -> list[Weakness]:
     actual = CurrentState(
-        realm={"accessTokenLifespan": 300, "attributes": {STATE_ATTRIBUTE: RECORD}},
+        realm={"accessTokenLifespan": 300, "attributes": recorded(clients={"recorded"})},
         scopes=scopes,
         bindings={"mcp:tools": ScopeRoleBinding(), "tutorial": ScopeRoleBinding()},
     )
-    return list(find_in_existing_clients(clients, access, RESOURCE, actual))
+    return list(find_in_existing_clients(clients, access, RESOURCE, Ownership.of(actual, RESOURCE), actual))
 
 
 @pytest.mark.requirement("existing_realm.clients")

@@ -268,7 +268,7 @@ def _check_audience(claims: Mapping[str, Any], rules: ClaimsPolicy, client: str 
         _check_one_resource(listed, rules.audience, rules.further_audiences)
 
 
-def _check_one_resource(listed: list[str], audience: str, allowed: frozenset[str]) -> None:
+def _check_one_resource(listed: Iterable[Any], audience: str, allowed: frozenset[str]) -> None:
     """Rejects a token for another resource too: whoever receives it there could use it here (RFC 9700 section 2.3).
 
     Resources are http(s) URLs; other values of `aud`, such as a client id, name no resource.

@@ -17,7 +17,7 @@ from mcp_idp.cli.bootstrap.keycloak.resources.groups import marker_changes
 from mcp_idp.cli.bootstrap.keycloak.resources.registration_policies import allowed_scope_changes
 from mcp_idp.cli.bootstrap.keycloak.resources.roles import role_revocations
 from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState, StateQuery, is_demo_user, read_current_state
-from mcp_idp.cli.bootstrap.keycloak.state.managed import marks_of, record_change, recorded_text
+from mcp_idp.cli.bootstrap.keycloak.state.managed import record_change, recorded_text
 from mcp_idp.cli.bootstrap.keycloak.state.ownership import Ownership
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _groups(ownership: Ownership, actual: CurrentState) -> Iterator[Change]:
         found = actual.groups.by_name.get(name)
         if found is None:
             continue
-        others = marks_of(found) & ownership.others.keys()
+        others = ownership.other_marks(found)
         if others or ownership.other_owner("groups", name) is not None:
             roles = sorted(set(found.get("realmRoles") or []) & ownership.own.roles)
             if roles:

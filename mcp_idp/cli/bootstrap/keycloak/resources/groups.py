@@ -98,7 +98,7 @@ def group_revocations(access: AccessPolicy, ownership: Ownership, actual: Curren
         found = _found(actual, name)
         if found and _is_shared(name, found, ownership):
             yield from _mapping(name, "DELETE", _managed_roles(access, found), access, found)
-            yield from marker_changes(name, found, marks_of(found) & ownership.others.keys())
+            yield from marker_changes(name, found, ownership.other_marks(found))
         elif found and ownership.is_ours("groups", name, found):
             what = f"remove with {_content(found, actual)}, the access file no longer names it"
             yield Change(f"group {name}", what, "DELETE", ("groups", found["id"]), action="remove")
@@ -115,7 +115,7 @@ def marker_changes(name: str, found: Object, marks: Collection[str]) -> Iterator
 
 
 def _is_shared(name: str, found: Object, ownership: Ownership) -> bool:
-    return ownership.other_owner("groups", name) is not None or bool(marks_of(found) & ownership.others.keys())
+    return ownership.other_owner("groups", name) is not None or bool(ownership.other_marks(found))
 
 
 def group_changes(access: AccessPolicy, ownership: Ownership, actual: CurrentState) -> Iterator[Change]:
@@ -128,7 +128,7 @@ def group_changes(access: AccessPolicy, ownership: Ownership, actual: CurrentSta
             body: Json = {"name": name, "attributes": {MARKER: [ownership.resource]}}
             yield Change(f"group {name}", "create", "POST", ("groups",), body, action="create")
         else:
-            yield from marker_changes(name, found, {ownership.resource, *(marks_of(found) & ownership.others.keys())})
+            yield from marker_changes(name, found, {ownership.resource, *ownership.other_marks(found)})
         yield from _mapping(name, "POST", set(roles) - _managed_roles(access, found), access, found)
 
 

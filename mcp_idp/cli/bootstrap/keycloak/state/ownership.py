@@ -28,12 +28,14 @@ class Ownership:
     Attributes:
         resource: the URL of the resource.
         records: the records of the realm.
-        read: the records before `moved_from` was renamed.
+        read: the records before that of `moved_from` was renamed.
+        moved_from: the former URL of the resource; empty if it did not move.
     """
 
     resource: str
     records: Records
     read: Records
+    moved_from: str = ""
 
     @classmethod
     def of(cls, actual: CurrentState, resource: str, moved_from: str = "") -> Ownership:
@@ -49,7 +51,8 @@ class Ownership:
             ConfigError: it cannot be said whose the record of an earlier release is.
         """
         records = _converted(actual, resource, moved_from)
-        return cls(resource=resource, records=_renamed(records, moved_from, resource), read=records)
+        renamed = _renamed(records, moved_from, resource)
+        return cls(resource=resource, records=renamed, read=records, moved_from=moved_from)
 
     @cached_property
     def own(self) -> ManagedState:
@@ -86,6 +89,10 @@ class Ownership:
             return False
         return self.resource in marks or (name in _names(self.own, kind) and not marks & self.others.keys())
 
+    def other_marks(self, found: Mapping[str, object]) -> frozenset[str]:
+        """Returns the other resources that an object's marker names; they need not have been applied yet."""
+        return marks_of(found) - {self.resource, self.moved_from, FORMER_OWNER}
+
     def marked_owner(self, kind: str, name: str, found: Mapping[str, object]) -> str | None:
         """Returns another resource whose marker a scope or role has, or None.
 
@@ -94,7 +101,7 @@ class Ownership:
         """
         if self.is_ours(kind, name, found):
             return None
-        return min(marks_of(found) - {self.resource, FORMER_OWNER}, default=None)
+        return min(self.other_marks(found), default=None)
 
 
 def _names(record: ManagedState, kind: str) -> frozenset[str]:

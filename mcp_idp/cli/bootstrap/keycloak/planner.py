@@ -157,13 +157,11 @@ def plan(desired: DesiredState, actual: CurrentState) -> list[Change]:
         *default_scope_list_changes(desired.access, ownership, actual),
         *base_scope_changes(actual),
     ]
-    return [
-        *_record(desired, ownership, actual),
-        *_owned(resource_plan.restrictions, desired.resource),
-        *_owned(shared, SHARED),
-        *_owned(resource_plan.grants, desired.resource),
-        *_forget(desired, ownership, actual),
+    own = [
+        [*_record(desired, ownership, actual), *resource_plan.restrictions],
+        [*resource_plan.grants, *_forget(desired, ownership, actual)],
     ]
+    return [*_owned(own[0], desired.resource), *_owned(shared, SHARED), *_owned(own[1], desired.resource)]
 
 
 def _plan_as_owner(desired: DesiredState, ownership: Ownership, actual: CurrentState) -> list[Change]:
@@ -171,31 +169,24 @@ def _plan_as_owner(desired: DesiredState, ownership: Ownership, actual: CurrentS
     access, recorded = desired.access, ownership.records.realm
     policies = desired_policies(access, desired.realm_file.client_uri_hosts, scopes_of_others(ownership, actual))
     resource_plan = _plan_of_resource(desired, ownership, actual)
-    several = bool(ownership.others)
+    own, shared = (desired.resource, SHARED) if ownership.others else ("", "")
+    settings = [
+        *key_changes(desired.realm_file.signing_keys, actual),
+        *realm_changes(desired.realm_members, actual),
+        *message_changes(desired.realm_file.messages, actual),
+        *client_policy_changes(desired.client_policies, recorded, actual),
+    ]
+    for_clients = [
+        *advertising_changes(access, actual),
+        *policy_changes(policies, actual),
+        *default_scope_list_changes(access, ownership, actual),
+        *base_scope_changes(actual),
+    ]
+    removals = message_removals(desired.realm_file.messages, recorded.messages, actual)
     rules = [
-        *_record(desired, ownership, actual),
-        *_owned(
-            [
-                *key_changes(desired.realm_file.signing_keys, actual),
-                *realm_changes(desired.realm_members, actual),
-                *message_changes(desired.realm_file.messages, actual),
-                *client_policy_changes(desired.client_policies, recorded, actual),
-            ],
-            desired.resource if several else "",
-        ),
-        *_owned(resource_plan.restrictions, desired.resource if several else ""),
-        *_owned(
-            [
-                *advertising_changes(access, actual),
-                *policy_changes(policies, actual),
-                *default_scope_list_changes(access, ownership, actual),
-                *base_scope_changes(actual),
-            ],
-            SHARED if several else "",
-        ),
-        *_owned(resource_plan.grants, desired.resource if several else ""),
-        *message_removals(desired.realm_file.messages, recorded.messages, actual),
-        *_forget(desired, ownership, actual),
+        *_owned([*_record(desired, ownership, actual), *settings, *resource_plan.restrictions], own),
+        *_owned(for_clients, shared),
+        *_owned([*resource_plan.grants, *removals, *_forget(desired, ownership, actual)], own),
     ]
     closing = list(close_registration(policies, actual)) if rules else []
     return [*closing, *rules, *enable_changes(actual), *open_registration(policies, actual, closed=bool(closing))]

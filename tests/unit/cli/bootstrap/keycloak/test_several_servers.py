@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from dataclasses import replace
 from itertools import permutations
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mcp_idp.access.models import ServiceClient, SharedRealm
+from mcp_idp.access.models import DownstreamApi, DownstreamScope, ServiceClient, SharedRealm
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.keycloak.planner import (
     apply,
@@ -20,10 +21,13 @@ from mcp_idp.cli.bootstrap.keycloak.planner import (
     read_state,
     require_writable,
 )
-from mcp_idp.cli.bootstrap.keycloak.realm_ownership import realm_differences
+from mcp_idp.cli.bootstrap.keycloak.realm_ownership import realm_differences, require_no_clash
 from mcp_idp.cli.bootstrap.keycloak.removal import read_for_removal, removal_changes, remove_resource
-from mcp_idp.cli.bootstrap.keycloak.state.managed import MARKER, STATE_ATTRIBUTE, Records
-from mcp_idp.cli.bootstrap.output import change_json, change_lines, count_line
+from mcp_idp.cli.bootstrap.keycloak.resources.groups import require_no_unmanaged_groups
+from mcp_idp.cli.bootstrap.keycloak.state.current import demo_profile
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MARKER, STATE_ATTRIBUTE, ManagedState, Records
+from mcp_idp.cli.bootstrap.keycloak.state.ownership import Ownership
+from mcp_idp.cli.bootstrap.output import change_json, change_lines, count_line, unbatched
 from tests.support.keycloak.fake_realm import FakeRealm, Interrupted
 from tests.support.several_servers import NAMES, access_of, state_of, url
 
@@ -140,7 +144,7 @@ def test_a_plan_of_one_server_alone_names_no_owner_and_one_of_several_does() -> 
     assert f"+ scope notes: create, with the audience {url('notes')} [{url('notes')}]" in [
         line for change in changes for line in change_lines(change)
     ]
-    assert {entry.get("owner") for entry in change_json(changes)} == {None, "shared", url("notes")}
+    assert {entry.get("owner") for entry in change_json(changes)} == {"shared", url("notes")}
 
 
 @pytest.mark.parametrize(
@@ -183,17 +187,10 @@ def test_a_name_of_another_server_is_refused_with_the_owner_s_url(members: dict[
 
 
 def _upstream() -> Any:
-    from mcp_idp.access.models import DownstreamApi, DownstreamScope  # noqa: PLC0415 - needed here only
-
     return DownstreamApi(name="x", scopes={"x.read": DownstreamScope(description="x", roles=("notes-reader",))})
 
 
 def _require_without_grants(realm: FakeRealm, state: DesiredState) -> None:
-    from mcp_idp.cli.bootstrap.keycloak.realm_ownership import require_no_clash  # noqa: PLC0415 - needed here only
-    from mcp_idp.cli.bootstrap.keycloak.resources.groups import (  # noqa: PLC0415 - needed here only
-        require_no_unmanaged_groups,
-    )
-
     actual = read_state(session(realm), state)
     require_no_clash(state, ownership_of(state, actual), actual)
     require_no_unmanaged_groups(state.access, ownership_of(state, actual), actual)
@@ -316,8 +313,6 @@ def test_many_requests_of_one_kind_are_counted_in_a_plan() -> None:
     realm = several("orders")
     for _ in range(3):
         realm.register()
-    from mcp_idp.cli.bootstrap.output import unbatched  # noqa: PLC0415 - needed here only
-
     listed = [change.text for change in unbatched(planned(realm, state_of("notes")))]
     assert "clients: base scopes become optional for existing clients (6 requests)" in listed
     assert not any(text.startswith("client id-") for text in listed)
@@ -355,6 +350,46 @@ def test_what_an_administrator_unmarked_or_made_stays() -> None:
     assert "notes" not in realm.scopes
 
 
+@pytest.mark.parametrize(
+    ("mark", "recorded_by", "ours"),
+    [
+        ("orders", "orders", True),
+        ("orders", None, True),
+        ("orders", "notes", False),
+        ("former", "orders", True),
+        ("former", None, False),
+        ("former", "notes", False),
+        ("crm", "orders", True),
+        ("notes", "orders", False),
+        ("notes", None, False),
+        (None, "orders", False),
+    ],
+)
+def test_an_object_is_ours_by_its_marker_and_by_nobody_else_s_record(
+    mark: str | None, recorded_by: str | None, *, ours: bool
+) -> None:
+    records = {url(name): ManagedState(roles=frozenset({"r"} if name == recorded_by else ())) for name in NAMES[:2]}
+    value = "bootstrap_idp" if mark == "former" else url(mark) if mark else ""
+    found = Records(resources=records)
+    ownership = Ownership(resource=url("orders"), records=found, read=found)
+    assert ownership.is_ours("roles", "r", {"attributes": {MARKER: [value]}}) is ours
+
+
+def test_a_demo_user_that_no_record_names_stays() -> None:
+    realm = several("orders")
+    applied(realm, state_of("notes"))
+    realm.users["visitor"] = {
+        "id": "v",
+        "username": "visitor",
+        "roles": set(),
+        "groups": set(),
+        **demo_profile("visitor"),
+    }
+    applied(realm, state_of("orders", 1))
+    removed(realm, "notes")
+    assert "visitor" in realm.users
+
+
 def test_removal_of_an_unknown_resource_or_in_no_realm_changes_nothing() -> None:
     realm = several("orders")
     assert removed(realm, "notes") == []
@@ -365,8 +400,6 @@ def to_earlier_release(realm: FakeRealm, *owners: str) -> None:
     """Makes the marks and the record of a realm those of the release before."""
     records = Records.of(realm.realm)
     own = records.resources[url(owners[0])]
-    import json  # noqa: PLC0415 - needed here only
-
     former = {"clients": own.clients, "groups": own.groups, **records.realm.names}
     former.pop("grants")
     text = json.dumps({kind: sorted(names) for kind, names in former.items()})

@@ -17,7 +17,7 @@ async def list_notes() -> str:
     return f"No notes of {current_principal().subject} yet."
 
 
-@tool(title="Write a note", scope="notes.write")
+@tool(title="Write a note", scope="notes.write", read_only=False)
 async def write_note(text: str) -> str:
     """Write a note."""
     return f"Noted: {text}"

@@ -17,7 +17,7 @@ async def list_orders() -> str:
     return f"No orders of {current_principal().subject} yet."
 
 
-@tool(title="Place an order", scope="orders.write")
+@tool(title="Place an order", scope="orders.write", read_only=False)
 async def place_order(item: str) -> str:
     """Place an order."""
     return f"Ordered: {item}"

@@ -4,25 +4,41 @@ from __future__ import annotations
 
 import secrets
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from mcp_idp.access.policy import load_access
 from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.keycloak.planner import apply, read_state
+from mcp_idp.cli.bootstrap.keycloak.planner import plan as plan_changes
+from mcp_idp.cli.bootstrap.keycloak.removal import read_for_removal, removal_changes, remove_resource
 from mcp_idp.errors import InvalidToken
 from mcp_idp.tokens.issuers import TokenVerifierRegistry
 from mcp_idp.util.clock import Clock
 from tests.support.in_process import settings_for
 from tests.support.keycloak.bootstrap_commands import check, command_line, plan
 from tests.support.keycloak.realm import REDIRECT, Realm, Visit, claims
-from tests.support.several_servers import NAMES, access_members, url
+from tests.support.several_servers import (
+    NAMES,
+    STEPS,
+    RealView,
+    access_members,
+    require_no_more_than,
+    state_of,
+    url,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from mcp_idp.cli.bootstrap.keycloak.desired import DesiredState
     from tests.support.keycloak.realm import Keycloak
 
 pytestmark = pytest.mark.containers
@@ -86,6 +102,7 @@ def test_servers_are_applied_in_any_order_and_twice_and_one_is_removed(
     assert "orders" in held["optionalClientScopes"]
     assert [check(orders).clean, check(notes).clean] == [True, True]
     crm.apply()
+    assert orders.register(redirect_uris=[REDIRECT])["status"] == 201  # a client that may request all scopes
     for realm in (crm, notes, orders):
         assert realm.apply() == 0, realm.message
         report = check(realm)
@@ -157,6 +174,86 @@ async def test_one_login_and_one_registration_serve_both_and_no_token_is_valid_a
         both = token_of(orders, "grace", client, scope)
         assert sorted(claims(both)["aud"]) == sorted([orders.public_url, notes.public_url])
         assert [await accepts(orders, both), await accepts(notes, both)] == [False, False], scope
+
+
+class Broken(Exception):
+    """The connection broke before a write."""
+
+
+class Interleaving:
+    """Applies and removals on a real realm, some of them interrupted, and the files that are in effect."""
+
+    def __init__(self, realm: Realm) -> None:
+        self.realm = realm
+        self.admin = realm.admin()
+        self.files: dict[str, list[int]] = {}
+
+    def state(self, name: str) -> DesiredState:
+        return replace(state_of(name, self.files[name][-1]), realm=self.realm.name)
+
+    def step(self, kind: str, name: str, variant: int, stop: int | None) -> None:
+        exists = self.admin.find() is not None
+        if kind == "apply":
+            self.files.setdefault(name, []).append(variant)
+            self.apply(name, stop)
+        elif kind == "remove" and exists:
+            actual = read_for_removal(self.admin, url(name))
+            changes = removal_changes(url(name), actual)
+            if self._completed(lambda before: remove_resource(self.admin, changes, actual, before), stop):
+                self.files.pop(name, None)
+        elif exists:
+            self.realm.register(redirect_uris=[REDIRECT], **({"scope": name} if name else {}))
+        if exists or kind == "apply":
+            require_no_more_than(RealView(self.admin), self.files)
+
+    def apply(self, name: str, stop: int | None = None) -> None:
+        if self._completed(lambda before: apply(self.admin, self.state(name), before, lambda _: None), stop):
+            self.files[name] = self.files[name][-1:]
+            assert self.planned(name) == []
+
+    def planned(self, name: str) -> list[str]:
+        state = self.state(name)
+        return [change.text for change in plan_changes(state, read_state(self.admin, state))]
+
+    @staticmethod
+    def _completed(run: Callable[[Callable[[object], None]], object], stop: int | None) -> bool:
+        left = count() if stop is None else iter(range(stop))
+
+        def before(_: object) -> None:
+            if next(left, None) is None:
+                raise Broken
+
+        try:
+            run(before)
+        except Broken:
+            return False
+        return True
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+@pytest.mark.requirement("several_servers.ownership")
+@settings(
+    max_examples=30,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(STEPS, min_size=2, max_size=6))
+def test_at_no_moment_of_an_interleaving_does_a_real_realm_allow_more_than_the_files(
+    keycloak: Keycloak, tmp_path: Path, steps: list[Any]
+) -> None:
+    """The same as in memory, which checks after each write; here after each step."""
+    realm = Realm(keycloak, tmp_path, f"test-{secrets.token_hex(4)}", public_url=url("orders"))
+    realm.write_access(**access_members("orders"))
+    run = Interleaving(realm)
+    for kind, name, variant, stop in steps:
+        run.step(kind, name, variant, stop)
+    for name in [*run.files, *run.files]:
+        run.apply(name)
+    assert {name: run.planned(name) for name in run.files} == {name: [] for name in run.files}
+    realm.delete()
 
 
 @pytest.mark.requirement("several_servers.ownership")

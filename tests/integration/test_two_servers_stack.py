@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.support.compose_stack import Stack, earlier_greeting, free_port
+from tests.support.compose_stack import Stack, free_port, greeting
 from tests.support.keycloak.realm import REDIRECT, Keycloak, Realm, Visit, claims
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ def realm_of(stack: Stack, folder: Path) -> Realm:
 
 
 def call(url: str, token: str, tool: str, **arguments: str) -> httpx.Response:
-    request = earlier_greeting(token)
-    request["json"]["params"] = {"name": tool, "arguments": arguments}
+    request = greeting(token)
+    request["json"]["params"] |= {"name": tool, "arguments": arguments}
+    request["headers"]["mcp-name"] = tool
     return httpx.post(url, **request, timeout=30)
 
 

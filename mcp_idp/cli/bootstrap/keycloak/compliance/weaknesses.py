@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mcp_idp.cli.bootstrap.changes import is_satisfied
 from mcp_idp.cli.bootstrap.keycloak.compliance.policy_analysis import ClientPolicyAnalysis
 from mcp_idp.cli.bootstrap.keycloak.lookups import carries_audience
 from mcp_idp.cli.bootstrap.keycloak.realm_verification import disable_options
+from mcp_idp.cli.bootstrap.keycloak.resources.protocol_mappers import audience_mapper
 from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import CLIENT_CREDENTIALS
 from mcp_idp.cli.bootstrap.keycloak.stale_clients import is_dynamically_registered
 from mcp_idp.cli.bootstrap.output import join_first
@@ -75,10 +77,24 @@ def find_in_existing_clients(
     # Managed scopes are compared by the plan. For the others `access.claims` does not count: Keycloak's built-in scopes
     # write claims such as the user's name.
     scope_names = {name for client in suspects for name in _scopes(client)} - access.roles_by_scope.keys()
+    scope_names -= _scopes_of_other_resources(ownership, actual)
     forged = [
         name for name in scope_names if _overrides_claims(actual.scopes.get(name, {}), validated_claims, audience=None)
     ]
     yield from _named("S3", "client scope", "writes claims that the server relies on", forged)
+
+
+def _scopes_of_other_resources(ownership: Ownership, actual: CurrentState) -> frozenset[str]:
+    """Returns the other resources' scopes that add their audience: no token with such a scope is accepted here."""
+    owners = {name: ownership.other_owner("scopes", name) for name in actual.scopes}
+    return frozenset(
+        name
+        for name, owner in owners.items()
+        if owner is not None
+        and any(
+            is_satisfied(audience_mapper(owner), mapper) for mapper in actual.scopes[name].get("protocolMappers") or []
+        )
+    )
 
 
 def _named(weakness: str, kind: str, what: str, names: list[str]) -> Iterator[Weakness]:

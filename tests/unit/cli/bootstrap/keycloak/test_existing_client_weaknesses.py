@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from mcp_idp.access.policy import AccessPolicy, load_access
 from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import find_in_existing_clients
 from mcp_idp.cli.bootstrap.keycloak.probe import payloads
+from mcp_idp.cli.bootstrap.keycloak.resources.protocol_mappers import audience_mapper
 from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER
 from mcp_idp.cli.bootstrap.keycloak.state.ownership import Ownership
@@ -106,6 +107,36 @@ def test_an_unmanaged_scope_in_our_tokens_is_checked_too(
     weaknesses = _found(access, [client], basic={"protocolMappers": [mapper]}, other={"protocolMappers": [ROLES]})
     assert ["a client scope that already existed" in weakness.what for weakness in weaknesses] == [True] * there
     assert all("(basic)" in weakness.what for weakness in weaknesses)
+
+
+NOTES = "http://localhost:3100/mcp"
+OFF = audience_mapper(NOTES)
+OFF["config"] = {**cast("dict[str, str]", OFF["config"]), "access.token.claim": "false"}
+
+
+@pytest.mark.requirement("existing_realm.clients", "several_servers.ownership")
+@pytest.mark.parametrize(
+    ("owner", "mappers", "reported"),
+    [
+        (NOTES, [ROLES, audience_mapper(NOTES)], False),
+        (NOTES, [payloads.SUB_FORGING_MAPPER, audience_mapper(NOTES)], False),
+        (NOTES, [ROLES], True),
+        (NOTES, [ROLES, OFF], True),
+        (NOTES, [ROLES, audience_mapper(RESOURCE)], True),
+        (RESOURCE, [ROLES, audience_mapper(NOTES)], True),
+    ],
+)
+def test_a_scope_of_another_server_is_no_weakness_if_it_makes_the_token_invalid_here(
+    access: AccessPolicy, owner: str, mappers: list[dict[str, Any]], *, reported: bool
+) -> None:
+    client = {"id": UUID, "clientId": UUID, "optionalClientScopes": ["mcp:tools", "notes"]}
+    actual = CurrentState(
+        realm={"accessTokenLifespan": 300, "attributes": recorded(owner, scopes={"notes"})},
+        scopes={"notes": {"name": "notes", "protocolMappers": mappers}},
+        bindings={"mcp:tools": ScopeRoleBinding()},
+    )
+    found = list(find_in_existing_clients([client], access, RESOURCE, Ownership.of(actual, RESOURCE), actual))
+    assert ["(notes)" in weakness.what for weakness in found] == [True] * reported
 
 
 @pytest.mark.requirement("existing_realm.clients")

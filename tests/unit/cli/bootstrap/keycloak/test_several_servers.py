@@ -29,7 +29,7 @@ from mcp_idp.cli.bootstrap.keycloak.state.managed import MARKER, STATE_ATTRIBUTE
 from mcp_idp.cli.bootstrap.keycloak.state.ownership import Ownership
 from mcp_idp.cli.bootstrap.output import change_json, change_lines, count_line, unbatched
 from tests.support.keycloak.fake_realm import FakeRealm, Interrupted
-from tests.support.several_servers import NAMES, access_of, state_of, url
+from tests.support.several_servers import NAMES, STEPS, access_of, require_no_more_than, state_of, url
 
 if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.changes import Change
@@ -487,33 +487,11 @@ class Watched:
 
     def __init__(self) -> None:
         self.realm = FakeRealm()
-        self.files: dict[str, list[int]] = {}
+        self.files: dict[str, list[int]] = {}  # old and new variant during an apply
         self.realm.after_write = self.check
 
-    def allowed(self) -> dict[str, set[str]]:
-        """Returns the scopes that the files of all servers grant each user, old and new file during an apply."""
-        found: dict[str, set[str]] = {}
-        for name, variants in self.files.items():
-            for access in (access_of(name, variant) for variant in variants):
-                for user, demo in access.demo_users.items():
-                    found.setdefault(user, set()).update(
-                        access.scopes_granted_by(frozenset(access.roles_of_demo_user(demo)))
-                    )
-        return found
-
     def check(self) -> None:
-        realm, allowed = self.realm, self.allowed()
-        scopes = {name for name, found in realm.scopes.items() if found.get("protocolMappers")}
-        requestable = set().union(*realm.lists.values())
-        for client in realm.clients.values():
-            requestable |= {*client["defaultClientScopes"], *client["optionalClientScopes"]}
-        for name in scopes & requestable:
-            assert realm.bindings[name], f"every account gets {name}"
-        for user, found in realm.users.items():
-            roles = set(found["roles"]).union(*(realm.groups[group]["realmRoles"] for group in found["groups"]))
-            # A scope without a role is granted to all, and so it must not be requestable: see above.
-            granted = {name for name in scopes & requestable if realm.bindings[name] & roles}
-            assert granted <= allowed.get(user, set()), f"{user} gets {granted - allowed.get(user, set())}"
+        require_no_more_than(self.realm, self.files)
 
     def run(self, name: str, variant: int, stop: int | None) -> None:
         state = state_of(name, variant)
@@ -557,14 +535,6 @@ class Watched:
                 *(c["defaultClientScopes"] for c in self.realm.clients.values()),
             ):
                 assert not bases & set(holder)
-
-
-STOPS = st.none() | st.integers(min_value=0, max_value=60)
-STEPS = st.one_of(
-    st.tuples(st.just("apply"), st.sampled_from(NAMES), st.sampled_from([0, 1]), STOPS),
-    st.tuples(st.just("remove"), st.sampled_from(NAMES), st.just(0), STOPS),
-    st.tuples(st.just("register"), st.sampled_from([None, "orders", "notes.write crm"]), st.just(0), st.none()),
-)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -27,6 +27,7 @@ from mcp_idp.cli.bootstrap.keycloak.executor import PlanExecutor
 from mcp_idp.cli.bootstrap.keycloak.lookups import all_clients, default_holders
 from mcp_idp.cli.bootstrap.keycloak.realm_ownership import (
     owns_realm,
+    realm_differences,
     recorded_first,
     recorded_last,
     require_no_clash,
@@ -89,6 +90,7 @@ from mcp_idp.cli.bootstrap.keycloak.resources.users import user_changes, user_re
 from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState, StateQuery, read_current_state
 from mcp_idp.cli.bootstrap.keycloak.state.managed import record_change, recorded_text
 from mcp_idp.cli.bootstrap.keycloak.state.ownership import Ownership
+from mcp_idp.cli.bootstrap.output import difference_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -263,7 +265,8 @@ def apply(
         session: admin client of the realm.
         desired: the desired state.
         on_change: called with each change before it is written.
-        log: receives one line about each thing that could not be read and is therefore left unchanged.
+        log: receives one line about each thing that could not be read, or is another resource's and differs, and is
+            therefore left unchanged.
 
     Returns:
         The number of changes written, the creation of the realm included.
@@ -287,6 +290,8 @@ def apply(
     writer = PlanExecutor(session, actual)
     for line in unreadable_warnings(actual):
         log(f"note: {line}")
+    for line in difference_lines(realm_differences(desired, ownership_of(desired, actual), actual)):
+        log(line)
     for change in changes:
         on_change(change)
         writer.write(change)
@@ -310,7 +315,7 @@ def require_writable(desired: DesiredState, actual: CurrentState) -> None:
     require_known_key(desired.resource, desired.credentials, actual)
     require_no_unmanaged_groups(desired.access, ownership, actual)
     require_no_default_roles(desired.access, actual)
-    if actual.users is None and desired.access.demo_users:
+    if actual.users is None and (desired.access.demo_users or ownership.own.users):
         raise PermissionDenied(
             "the admin client may not read users, so demo users cannot be compared: give it manage-users (plan: "
             "view-users)"

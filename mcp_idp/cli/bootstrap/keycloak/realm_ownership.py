@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mcp_idp.cli.bootstrap.changes import Change, field_diffs
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import without_grants
-from mcp_idp.cli.bootstrap.keycloak.resources.realm import key_changes, message_changes, realm_changes
+from mcp_idp.cli.bootstrap.keycloak.resources.realm import enable_changes, key_changes, message_changes, realm_changes
 from mcp_idp.cli.bootstrap.keycloak.resources.registration_policies import desired_policies, policy_differences
 from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import CLIENT_CREDENTIALS
 
@@ -127,6 +127,7 @@ def realm_differences(desired: DesiredState, ownership: Ownership, actual: Curre
     found = [
         *key_changes(desired.realm_file.signing_keys, actual),
         *realm_changes(desired.realm_file.realm, actual),
+        *enable_changes(actual),
         *message_changes(desired.realm_file.messages, actual),
         *_client_policy_differences(desired, ownership, actual),
         *policy_differences(policies, actual),

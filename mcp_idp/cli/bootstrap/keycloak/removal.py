@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mcp_idp.cli.bootstrap.changes import Change, IdRef
+from mcp_idp.cli.bootstrap.errors import PermissionDenied
 from mcp_idp.cli.bootstrap.keycloak.executor import PlanExecutor
 from mcp_idp.cli.bootstrap.keycloak.resources.client_scopes import scope_list_changes, scopes_of_others
 from mcp_idp.cli.bootstrap.keycloak.resources.groups import marker_changes
@@ -40,10 +41,14 @@ def removal_changes(resource: str, actual: CurrentState) -> list[Change]:
 
     Returns:
         The changes, in the order in which they must be written; empty if the realm has no record of the resource.
+
+    Raises:
+        PermissionDenied: the resource owns users or groups, and the admin client may not read them.
     """
     ownership = Ownership.of(actual, resource)
     if resource not in ownership.records.resources:
         return []
+    _require_readable(ownership, actual)
     after = replace(ownership.records.without_resource(resource), former={})
     return [
         *_clients(ownership, actual),
@@ -73,6 +78,12 @@ def remove_resource(
     for change in changes:
         on_change(change)
         writer.write(change)
+
+
+def _require_readable(ownership: Ownership, actual: CurrentState) -> None:
+    """Rejects a removal that would leave unseen objects without a record."""
+    if (ownership.own.users and actual.users is None) or (ownership.own.groups and not actual.groups.known):
+        raise PermissionDenied("the admin client may not read users and groups of this resource: give it manage-users")
 
 
 def _clients(ownership: Ownership, actual: CurrentState) -> Iterator[Change]:

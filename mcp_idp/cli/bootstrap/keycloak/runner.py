@@ -100,7 +100,8 @@ def run_apply(
             partial(verify_cimd_announced, settings, http, ANNOUNCED),
             partial(verify_server_metadata, settings, http),
         ]
-        if changes or try_registration:
+        owns_registration = _records(session).realm.owner == settings.public_url
+        if owns_registration and (changes or try_registration):
             verifications.append(partial(verify_registration, settings, http))
         run_verifications(verifications, log)
     for line in _summary(settings):
@@ -151,8 +152,12 @@ def _desired(settings: KeycloakSettings, *, create_missing: bool) -> DesiredStat
     return DesiredState.load(settings, _server_credentials(settings, create_missing=create_missing), service_clients)
 
 
+def _records(session: AdminClient) -> Records:
+    return Records.of(session.find() or {})
+
+
 def _scopes_of_others(session: AdminClient, settings: KeycloakSettings) -> frozenset[str]:
-    resources = Records.of(session.find() or {}).resources
+    resources = _records(session).resources
     return frozenset().union(*(record.scopes for url, record in resources.items() if url != settings.public_url))
 
 

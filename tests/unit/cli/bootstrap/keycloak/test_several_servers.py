@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mcp_idp.access.models import DownstreamApi, DownstreamScope, ServiceClient, SharedRealm
-from mcp_idp.cli.bootstrap.errors import ConfigError
+from mcp_idp.cli.bootstrap.errors import ConfigError, PermissionDenied
 from mcp_idp.cli.bootstrap.keycloak.planner import (
     apply,
     full_plan,
@@ -25,6 +25,7 @@ from mcp_idp.cli.bootstrap.keycloak.realm_ownership import realm_differences, re
 from mcp_idp.cli.bootstrap.keycloak.removal import read_for_removal, removal_changes, remove_resource
 from mcp_idp.cli.bootstrap.keycloak.resources.groups import require_no_unmanaged_groups
 from mcp_idp.cli.bootstrap.keycloak.state.current import demo_profile
+from mcp_idp.cli.bootstrap.keycloak.state.groups import Groups
 from mcp_idp.cli.bootstrap.keycloak.state.managed import MARKER, STATE_ATTRIBUTE, ManagedState, Records
 from mcp_idp.cli.bootstrap.keycloak.state.ownership import Ownership
 from mcp_idp.cli.bootstrap.output import change_json, change_lines, count_line, unbatched
@@ -207,8 +208,13 @@ def test_the_realm_s_settings_have_one_owner_and_others_report_what_differs() ->
     names = {change.object_label for change in differences(realm, closed)}
     assert {"registration policy trusted-hosts/anonymous", "client profiles"} <= names
     writes = realm.writes
-    assert applied(realm, closed) == []
+    lines: list[str] = []
+    assert apply(session(realm), closed, lambda _: None, lines.append) == 0
     assert realm.writes == writes
+    assert (
+        f"note: realm.accessTokenLifespan is 86400, not 300; {url('orders')} owns it, so it is not changed here"
+        in lines
+    )
     assert [change.text for change in applied(realm, state_of("orders")) if change.action != "step"] == [
         "realm: set accessTokenLifespan"
     ]
@@ -388,6 +394,24 @@ def test_a_demo_user_that_no_record_names_stays() -> None:
     applied(realm, state_of("orders", 1))
     removed(realm, "notes")
     assert "visitor" in realm.users
+
+
+@pytest.mark.parametrize("unread", [{"users": None}, {"groups": Groups(known=False)}])
+def test_what_may_not_be_read_is_not_forgotten(unread: dict[str, Any]) -> None:
+    realm = several("orders", "notes")
+    actual = replace(read_for_removal(session(realm), url("notes")), **unread)
+    with pytest.raises(PermissionDenied, match="give it manage-users"):
+        removal_changes(url("notes"), actual)
+    state = state_of("notes", groups={}, demo_users={})
+    with pytest.raises(PermissionDenied):
+        require_writable(state, replace(read_state(session(realm), state), **unread))
+
+
+def test_a_realm_that_its_owner_left_disabled_is_reported_to_the_others() -> None:
+    realm = several("orders", "notes")
+    realm.realm["enabled"] = False
+    assert planned(realm, state_of("notes")) == []
+    assert [change.text for change in differences(realm, state_of("notes"))] == ["realm: enable"]
 
 
 def test_removal_of_an_unknown_resource_or_in_no_realm_changes_nothing() -> None:

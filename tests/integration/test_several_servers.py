@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,6 +19,13 @@ from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.keycloak.planner import apply, read_state
 from mcp_idp.cli.bootstrap.keycloak.planner import plan as plan_changes
 from mcp_idp.cli.bootstrap.keycloak.removal import read_for_removal, removal_changes, remove_resource
+from mcp_idp.cli.bootstrap.keycloak.state.managed import (
+    FORMER_OWNER,
+    MANAGED_MARKER,
+    MARKER,
+    STATE_ATTRIBUTE,
+    Records,
+)
 from mcp_idp.errors import InvalidToken
 from mcp_idp.tokens.issuers import TokenVerifierRegistry
 from mcp_idp.util.clock import Clock
@@ -174,6 +182,55 @@ async def test_one_login_and_one_registration_serve_both_and_no_token_is_valid_a
         both = token_of(orders, "grace", client, scope)
         assert sorted(claims(both)["aud"]) == sorted([orders.public_url, notes.public_url])
         assert [await accepts(orders, both), await accepts(notes, both)] == [False, False], scope
+
+
+def to_earlier_release(realm: Realm) -> None:
+    """Rewrites the record and the marks of a realm as the release before this one wrote them."""
+    admin = realm.admin()
+    found = admin.get()
+    records = Records.of(found)
+    own = records.resources[realm.public_url]
+    names = {"clients": own.clients, "groups": own.groups, **records.realm.names}
+    text = json.dumps({kind: sorted(value) for kind, value in names.items() if kind != "grants"})
+    admin.write("PUT", (), {"attributes": {**found["attributes"], STATE_ATTRIBUTE: text}})
+    for name in sorted(own.clients):
+        (client,) = admin.get("clients", clientId=name)
+        marked = {**client, "attributes": {**client["attributes"], **MANAGED_MARKER}}
+        admin.write("PUT", ("clients", client["id"]), marked)
+    for scope in admin.get("client-scopes"):
+        if scope["name"] in own.scopes:
+            marked = {**scope, "attributes": {**scope["attributes"], **MANAGED_MARKER}}
+            admin.write("PUT", ("client-scopes", scope["id"]), marked)
+    for name in sorted(own.roles):
+        marked = {"name": name, "attributes": {MARKER: [FORMER_OWNER]}}
+        admin.write("PUT", ("roles", name), marked)
+    for name in sorted(own.groups):
+        group = admin.get("group-by-path", name)
+        admin.write("PUT", ("groups", group["id"]), {"name": name, "attributes": {MARKER: [FORMER_OWNER]}})
+
+
+@pytest.mark.requirement("several_servers.migration")
+@pytest.mark.parametrize("first", ["orders", "notes"])
+def test_a_realm_of_an_earlier_release_is_converted_and_nobody_logs_in_again(
+    server_of: Callable[[str], Realm], first: str
+) -> None:
+    orders, notes = server_of("orders"), server_of("notes")
+    orders.apply()
+    client = orders.register(redirect_uris=[REDIRECT])["client_id"]
+    login = orders.log_in("grace", client, scope="orders orders.write")
+    to_earlier_release(orders)
+    names = _names(orders)
+    (orders if first == "orders" else notes).apply()
+    assert names <= _names(orders)
+    refreshed = orders.token(grant_type="refresh_token", refresh_token=login["refresh_token"], client_id=client)
+    assert (refreshed["status"], claims(refreshed["access_token"])["aud"]) == (200, orders.public_url)
+    for realm in (orders, notes):
+        realm.apply()
+    for realm in (orders, notes):
+        assert realm.apply() == 0, realm.message
+        assert check(realm).clean
+    again = orders.token(grant_type="refresh_token", refresh_token=refreshed["refresh_token"], client_id=client)
+    assert again["status"] == 200
 
 
 class Broken(Exception):

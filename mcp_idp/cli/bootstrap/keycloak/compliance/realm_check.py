@@ -13,7 +13,7 @@ from mcp_idp.cli.bootstrap.keycloak.compliance.warnings import warnings_of
 from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import find_in_existing_clients, find_weaknesses
 from mcp_idp.cli.bootstrap.keycloak.lookups import all_clients
 from mcp_idp.cli.bootstrap.keycloak.planner import full_plan, ownership_of
-from mcp_idp.cli.bootstrap.keycloak.realm_ownership import realm_differences, require_no_clash
+from mcp_idp.cli.bootstrap.keycloak.realm_ownership import realm_differences, require_no_clash, require_realm_owner
 from mcp_idp.cli.bootstrap.keycloak.realm_verification import enabled_native_endpoints
 from mcp_idp.cli.bootstrap.keycloak.runner import load_states
 from mcp_idp.cli.bootstrap.output import count_noun, field_json, format_value, unbatched
@@ -105,6 +105,7 @@ def audit(settings: KeycloakSettings, *, wait: int, log: Callable[[str], None]) 
     """
     session, desired, actual = load_states(settings, wait=wait, log=log)
     ownership = ownership_of(desired, actual)
+    require_realm_owner(desired, ownership)
     require_no_clash(desired, ownership, actual)
     changes = unbatched([*full_plan(desired, actual), *realm_differences(desired, ownership, actual)])
     drift = tuple(change for change in changes if change.action != "step")

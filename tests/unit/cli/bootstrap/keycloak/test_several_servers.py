@@ -281,6 +281,23 @@ def test_a_group_is_shared_only_if_its_marker_names_both() -> None:
     assert planned(realm, state_of("orders")) == []
 
 
+@pytest.mark.parametrize("gone", ["orders", "notes"])
+def test_a_shared_group_stays_with_the_other_server_s_roles_after_a_removal(gone: str) -> None:
+    realm = several("orders")
+    realm.groups["orders-team"]["attributes"][MARKER].append(url("notes"))
+    members = {"orders-team": ["notes-writer"]}
+    notes = state_of("notes", groups=members, demo_users={"ben": {"password": "ben", "groups": ["orders-team"]}})
+    applied(realm, notes)
+    assert realm.groups["orders-team"]["realmRoles"] == {"orders-writer", "notes-writer"}
+    removed(realm, gone)
+    left = "notes" if gone == "orders" else "orders"
+    assert realm.groups["orders-team"]["realmRoles"] == {f"{left}-writer"}
+    assert realm.groups["orders-team"]["attributes"][MARKER] == [url(left)]
+    applied(realm, notes if left == "notes" else state_of("orders"))
+    removed(realm, left)
+    assert "orders-team" not in realm.groups
+
+
 def test_a_demo_user_has_the_roles_of_all_files_and_goes_with_the_last_one() -> None:
     realm = several("orders", "notes")
     assert realm.users["ada"]["roles"] == {"orders-reader", "notes-reader"}

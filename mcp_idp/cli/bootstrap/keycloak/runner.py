@@ -93,15 +93,15 @@ def run_apply(
 
         changes = apply(session, desired, on_change, log)
         log(count_noun(changes, "change") if changes else "no changes")
+        records = Records.of(session.find() or {})
         verifications = [
-            partial(verify_provider_metadata, settings, http, _scopes_of_others(session, settings)),
+            partial(verify_provider_metadata, settings, http, _scopes_of_others(records, settings)),
             partial(verify_example_tokens, settings, session),
             partial(verify_native_endpoints_disabled, settings, http),
             partial(verify_cimd_announced, settings, http, ANNOUNCED),
             partial(verify_server_metadata, settings, http),
         ]
-        owns_registration = _records(session).realm.owner == settings.public_url
-        if owns_registration and (changes or try_registration):
+        if records.realm.owner == settings.public_url and (changes or try_registration):
             verifications.append(partial(verify_registration, settings, http))
         run_verifications(verifications, log)
     for line in _summary(settings):
@@ -152,13 +152,9 @@ def _desired(settings: KeycloakSettings, *, create_missing: bool) -> DesiredStat
     return DesiredState.load(settings, _server_credentials(settings, create_missing=create_missing), service_clients)
 
 
-def _records(session: AdminClient) -> Records:
-    return Records.of(session.find() or {})
-
-
-def _scopes_of_others(session: AdminClient, settings: KeycloakSettings) -> frozenset[str]:
-    resources = _records(session).resources
-    return frozenset().union(*(record.scopes for url, record in resources.items() if url != settings.public_url))
+def _scopes_of_others(records: Records, settings: KeycloakSettings) -> frozenset[str]:
+    others = (record for url, record in records.resources.items() if url != settings.public_url)
+    return frozenset().union(*(record.scopes for record in others))
 
 
 @dataclass(frozen=True, slots=True)

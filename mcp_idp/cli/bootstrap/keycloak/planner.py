@@ -243,7 +243,8 @@ def _record(desired: DesiredState, ownership: Ownership, actual: CurrentState) -
 
 def _forget(desired: DesiredState, ownership: Ownership, actual: CurrentState) -> Iterator[Change]:
     """Yields what follows the removals: the record is reduced to the desired objects."""
-    before, after = recorded_first(desired, ownership), recorded_last(desired, ownership)
+    before = recorded_first(desired, ownership)
+    after = recorded_last(desired, ownership, users_known=actual.users is not None)
     yield from record_change(actual.realm, before.text, before, after, "forget")
 
 
@@ -315,7 +316,7 @@ def require_writable(desired: DesiredState, actual: CurrentState) -> None:
     require_known_key(desired.resource, desired.credentials, actual)
     require_no_unmanaged_groups(desired.access, ownership, actual)
     require_no_default_roles(desired.access, actual)
-    if actual.users is None and (desired.access.demo_users or ownership.own.users):
+    if actual.users is None and desired.access.demo_users:
         raise PermissionDenied(
             "the admin client may not read users, so demo users cannot be compared: give it manage-users (plan: "
             "view-users)"

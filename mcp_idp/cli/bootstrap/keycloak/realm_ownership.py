@@ -107,11 +107,17 @@ def recorded_first(desired: DesiredState, ownership: Ownership) -> Records:
     return replace(records, realm=realm, former={}).with_resource(desired.resource, own)
 
 
-def recorded_last(desired: DesiredState, ownership: Ownership) -> Records:
-    """Returns the records to write after the removals: the desired objects alone."""
+def recorded_last(desired: DesiredState, ownership: Ownership, *, users_known: bool) -> Records:
+    """Returns the records to write after the removals: the desired objects alone.
+
+    Users that could not be read were not removed, and stay recorded.
+    """
     records = recorded_first(desired, ownership)
     realm = desired.realm_record if owns_realm(desired, ownership) else records.realm
-    return replace(records, realm=realm).with_resource(desired.resource, desired.managed_state)
+    state = desired.managed_state
+    if not users_known:
+        state = replace(state, users=state.users | ownership.own.users)
+    return replace(records, realm=realm).with_resource(desired.resource, state)
 
 
 def realm_differences(desired: DesiredState, ownership: Ownership, actual: CurrentState) -> Iterator[Change]:

@@ -419,9 +419,15 @@ def test_what_may_not_be_read_is_not_forgotten(unread: dict[str, Any]) -> None:
     actual = replace(read_for_removal(session(realm), url("notes")), **unread)
     with pytest.raises(PermissionDenied, match="give it manage-users"):
         removal_changes(url("notes"), actual)
+
+
+def test_users_that_may_not_be_read_stay_recorded() -> None:
+    realm = several("orders", "notes")
     state = state_of("notes", groups={}, demo_users={})
-    with pytest.raises(PermissionDenied):
-        require_writable(state, replace(read_state(session(realm), state), **unread))
+    blind = replace(read_state(session(realm), state), users=None, user_roles={})
+    (body,) = [c.body for c in full_plan(state, blind) if "forget" in c.what]
+    users = Records.of(cast("dict[str, object]", body)).resources[url("notes")].users
+    assert users == {"ada", "grace", "notes-user"}
 
 
 def test_a_realm_that_its_owner_left_disabled_is_reported_to_the_others() -> None:

@@ -299,7 +299,8 @@ def pkce_pair() -> tuple[str, dict[str, str]]:
 
 def is_valid_for(token: Json, seconds: int) -> bool:
     """Tells whether these claims are valid for so many seconds; Keycloak reads the clock anew for `iat` and `exp`."""
-    return seconds <= token["exp"] - token["iat"] <= seconds + 2
+    lifetime: int = token["exp"] - token["iat"]
+    return seconds <= lifetime <= seconds + 2
 
 
 def claims(token: str) -> Json:

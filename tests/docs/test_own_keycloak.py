@@ -29,7 +29,7 @@ BLOCKS = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """Creates a copy of the repository for the commands, with its own `.env` and secrets."""
-    for name in (".venv", "scripts", "mcp_server", "idp-config", *(lock.name for lock in ROOT.glob("*.lock"))):
+    for name in (".venv", "scripts", "mcp_idp", "mcp_server", "idp-config", *(lock.name for lock in ROOT.glob("*.lock"))):
         (tmp_path / name).symlink_to(ROOT / name)
     return tmp_path
 

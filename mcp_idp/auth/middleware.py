@@ -173,7 +173,7 @@ class AuthMiddleware:
             caller = self._authenticate_cached(principal)
             body = await read_body(receive, share)
             if scope["method"] == "POST":
-                await share.reserve(count_memory(body))
+                await share.reserve(await count_memory(body))
                 document = parse_json_object(body)
                 runs = await self._resolve(caller, document)
                 self._authorize_message(caller, document, runs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from mcp_idp.errors import BodyTooLarge, InvalidBody
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 MAX_INITIALIZE_BYTES = 16 * 1024
 # A response repeats the id of its request.
 MAX_ID_CHARACTERS = 256
+_LONG_BYTES = 64 * 1024
 MESSAGE_SCOPE_KEY = "mcp_idp.message"
 """Key of the ASGI scope under which the auth middleware passes on the validated JSON-RPC message.
 
@@ -56,22 +58,28 @@ async def read_body(receive: Receive, share: MemoryShare) -> bytes:
             return bytes(body)
 
 
-def count_memory(body: bytes) -> int:
+async def count_memory(body: bytes) -> int:
     """Returns the memory in bytes that the message takes in addition to `BYTE_COST` for each byte of it.
+
+    Between the steps of a long count, other requests are served.
 
     Raises:
         BodyTooLarge: the body has more than `strict_json.MAX_VALUES` values or is nested deeper than
             `strict_json.MAX_DEPTH`.
     """
+    values = 0
     try:
-        values = strict_json.count_values(body) * VALUE_COST
+        for count in strict_json.counting(body):
+            values = count
+            if len(body) > _LONG_BYTES:
+                await asyncio.sleep(0)
     except strict_json.TooManyValues as error:
         raise BodyTooLarge(
             f"Send at most {strict_json.MAX_VALUES} JSON values in one message, nested {strict_json.MAX_DEPTH} levels "
             f"deep at most. This one: {error}."
         ) from error
     wide = not body.isascii() or b"\\u" in body
-    return values + len(body) * (WIDE_BYTE_COST - BYTE_COST) if wide else values
+    return values * VALUE_COST + (len(body) * (WIDE_BYTE_COST - BYTE_COST) if wide else 0)
 
 
 def parse_json_object(body: bytes) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Limits for all connections of a server together: their number, and the bytes that they hold.
 
 Each connection belongs to a holder: the user whose token was last verified on it or, until then, the address of its
-client (IPv6: its /64 network). When a limit is exceeded, one connection is closed, but never one that is serving an
+client (IPv6: its /64 network). When a limit is exceeded, connections are closed, but never one that is serving an
 authenticated request:
 
 - Too many connections. Unknown addresses are those without a verified token in the last minute. If they have more
@@ -10,10 +10,10 @@ authenticated request:
   others. A user loses the idle connection with the least recent verification. An address loses its oldest connection,
   which has had the most time to send its request: the newest one may belong to a user who shares the address and needs
   it for a millisecond.
-- Too many bytes received for requests that are not authenticated yet: the holder of most of them loses the connection
-  that holds most. That is never one whose request arrives in one piece. If a response to an authenticated request is in
-  progress there, only the requests that wait behind it are dropped.
-- Too many bytes that clients do not read: the holder of most of them loses the connection that holds most.
+- Too many bytes received for requests that are not authenticated yet: the holder of most of them loses the connections
+  that hold most, until an eighth of the limit is free. Those are never ones whose request arrives in one piece. If a
+  response to an authenticated request is in progress there, only the requests that wait behind it are dropped.
+- Too many bytes that clients do not read: likewise.
 
 A connection that is closed before it got a response gets 503 with Retry-After, if its client still reads.
 """
@@ -24,6 +24,8 @@ import resource
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from heapq import nlargest
+from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
 from mcp_idp.http_server.connection_log import ConnectionLog
@@ -31,7 +33,7 @@ from mcp_idp.util.addresses import address_group
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterable, Iterator
 
 # File descriptors for other purposes: listeners, logs, the event loop, connections to the provider.
 _OTHER_FILES = 64
@@ -39,6 +41,7 @@ _UNKNOWN_PART = 8
 _RECENT_SECONDS = 60.0
 _MAX_RECENT_ADDRESSES = 4096
 _SWEEP_SECONDS = 1.0
+_FREED_PART = 8
 
 
 class TrackedConnection(Protocol):
@@ -146,6 +149,11 @@ class Connections:
             self._drop_if_empty(holder)
         connection.waiting = connection.unsent = 0
 
+    def owner_of(self, connection: TrackedConnection) -> Hashable:
+        """Returns the user or address to whom a connection is charged; None if it has been removed."""
+        holder = self._holder_of.get(connection)
+        return holder.key if holder else None
+
     def add_waiting(self, connection: TrackedConnection, size: int) -> None:
         """Counts bytes of an unauthenticated request; closes the largest holders while the total is too high.
 
@@ -159,13 +167,12 @@ class Connections:
         self.waiting += size
         holder.waiting += size
         connection.waiting += size
-        while self.waiting > self.max_waiting_bytes:
-            largest = max(self._holders.values(), key=lambda each: each.waiting)
-            victim = max(largest.connections, key=lambda each: each.waiting)
-            if not victim.shed():
-                self.clear_waiting(victim)
-                continue
-            self.remove(victim)
+        if self.waiting > self.max_waiting_bytes:
+            for victim in self._largest("waiting", self.max_waiting_bytes):
+                if victim.shed():
+                    self.remove(victim)
+                else:
+                    self.clear_waiting(victim)
 
     def clear_waiting(self, connection: TrackedConnection) -> None:
         """Resets the waiting bytes of a connection, because none of its requests is unauthenticated any more."""
@@ -220,11 +227,29 @@ class Connections:
         self.unsent += more
 
     def _bound_unsent(self) -> None:
-        while self.unsent > self.max_unsent_bytes:
-            largest = max(self._holders.values(), key=lambda each: each.unsent)
-            victim = max(largest.connections, key=lambda each: each.unsent)
-            self.remove(victim)
-            victim.cut()
+        if self.unsent > self.max_unsent_bytes:
+            for victim in self._largest("unsent", self.max_unsent_bytes):
+                self.remove(victim)
+                victim.cut()
+
+    def _largest(self, attribute: str, limit: int) -> Iterator[TrackedConnection]:
+        """Yields connections of the largest holders, the largest first, until an eighth below the limit is reached.
+
+        The search takes time for each connection of the server, so it must not be necessary for each closed one.
+
+        Args:
+            attribute: `waiting` or `unsent`; the caller clears it for each connection.
+            limit: the limit on the sum.
+        """
+        size = attrgetter(attribute)
+        enough = limit - limit // _FREED_PART
+        while size(self) > enough:
+            largest, *next_ = nlargest(2, self._holders.values(), key=size)
+            below = size(next_[0]) if next_ else 0
+            for victim in sorted(largest.connections, key=size, reverse=True):
+                yield victim
+                if size(self) <= enough or size(largest) < below:
+                    break
 
     def _move(self, connection: TrackedConnection, key: Hashable, *, is_user: bool) -> None:
         before = self._holder_of.get(connection)

@@ -60,11 +60,21 @@ class GracefulHttpProtocol(HttpToolsProtocol):
         self._discarded = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Notifies the request in progress of the disconnect; uvicorn notifies the newest request only."""
+        """Notifies the request in progress of the disconnect; uvicorn notifies the newest request only.
+
+        Stops all timers: each refers to the connection, and so keeps its memory. After a reset (`exc`), uvicorn leaves
+        its keep-alive timer running.
+        """
         self._stop_deadline()
         self._stop_write_deadline()
         self._disconnect()
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        # Its requests refer to the connection. Without these references back, all is freed now, not by the collector,
+        # which would stop all requests to find the connections of a flood.
+        self._running = None
+        self.cycle = None  # type: ignore[assignment]
+        self.pipeline.clear()
 
     def pause_writing(self) -> None:
         """Starts the deadline by which the client must read what is buffered."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -91,7 +92,7 @@ class HttpRejection:
         Args:
             headers: further headers as pairs of name and value, such as Date.
         """
-        body = json.dumps({"error": self.code, "error_description": self.description}).encode()
+        body = _error_body(self.code, self.description)
         lines = [
             f"HTTP/1.1 {self.status.value} {self.status.phrase}".encode(),
             *(name + b": " + value for name, value in headers),
@@ -102,6 +103,11 @@ class HttpRejection:
             body,
         ]
         return b"\r\n".join(lines)
+
+
+@cache
+def _error_body(code: str, description: str) -> bytes:
+    return json.dumps({"error": code, "error_description": description}).encode()
 
 
 class RequestRejected(Exception):

@@ -24,6 +24,7 @@ ones, which makes an attack cheaper.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -41,12 +42,15 @@ from mcp_idp.http_server.limits import (
     HttpLimits,
     RequestRejected,
 )
+from mcp_idp.http_server.turn_scheduler import TurnScheduler
 from mcp_idp.util.request_memory import AUTHENTICATED_CALLBACK, REQUEST_BYTES
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Hashable
 
+    from uvicorn._types import ASGI3Application
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 log = structlog.get_logger(__name__)
 
@@ -68,16 +72,20 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
 
     Attributes:
         all_connections: all connections of the server, which share some limits.
+        turn_scheduler: decides when received bytes and pipelined requests are processed.
         waiting: bytes received for requests that are not authenticated yet.
         unsent: bytes of responses that the client has not read, as of the last measurement.
     """
 
     all_connections: Connections
+    turn_scheduler: TurnScheduler
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.waiting = 0
         self.unsent = 0
+        self._held = b""  # received bytes that are not processed yet
+        self._has_turn = False  # whether the turn scheduler has given this connection a place, which is being used
         self._lines = 0  # header fields of the current head that `waiting` includes
         self._uncounted = 0  # bytes to be added to `waiting` with the next piece
         self._authenticated = False  # whether the newest request is authenticated
@@ -98,11 +106,34 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         self._start_deadline()
         self.all_connections.add(self)
         self.all_connections.keep_measuring(self.loop)
+        if not self.turn_scheduler.begin_now(self.loop):
+            self.flow.pause_reading()
+            self.turn_scheduler.wait(self.all_connections.owner_of(self), self._begin_reading)
+
+    def _begin_reading(self) -> bool:
+        is_open = not self.transport.is_closing()
+        if is_open:
+            self.flow.resume_reading()
+        return is_open
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Starts to process a request: one that was just received at once, a pipelined one when it is its turn."""
+        if self._has_turn or self.turn_scheduler.begin_now(self.loop):
+            super()._start_asgi_task(cycle, app)
+            return
+        self._running = cycle
+        self.turn_scheduler.wait(self.all_connections.owner_of(self), partial(self._start_waiting_task, cycle, app))
+
+    def _start_waiting_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> bool:
+        if not cycle.disconnected:
+            super()._start_asgi_task(cycle, app)
+        return not cycle.disconnected
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Removes the connection from the shared limits."""
         self.all_connections.remove(self)
         super().connection_lost(exc)
+        self._held = b""
         self.scope = {}  # type: ignore[typeddict-item] # breaks a reference cycle: its extension refers to this object
 
     def pause_writing(self) -> None:
@@ -116,8 +147,36 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         self.all_connections.update_unsent(self)
 
     def data_received(self, data: bytes) -> None:
-        """Feeds the parser in pieces no larger than what is still allowed, so that no limit is exceeded by much."""
+        """Processes received bytes, in a later turn of the event loop if there is too much to do in this one."""
         self._unset_keepalive_if_required()
+        if self._held or not self.turn_scheduler.begin_now(self.loop):
+            self._hold(data)
+        else:
+            self._process(data)
+
+    def _hold(self, data: bytes) -> None:
+        if not self._held:
+            self.flow.pause_reading()
+            self.turn_scheduler.wait(self.all_connections.owner_of(self), self._process_held)
+        self._held += data
+        self.all_connections.add_waiting(self, len(data))
+
+    def _process_held(self) -> bool:
+        data, self._held = self._held, b""
+        if self.transport.is_closing():
+            return False
+        self.all_connections.add_waiting(self, -len(data))
+        self.flow.resume_reading()
+        self._process(data)
+        return True
+
+    def _process(self, data: bytes) -> None:
+        self._has_turn = True
+        self._parse(data)
+        self._has_turn = False
+
+    def _parse(self, data: bytes) -> None:
+        """Feeds the parser in pieces no larger than what is still allowed, so that no limit is exceeded by much."""
         view: bytes | memoryview = data
         if self._state != _BETWEEN or len(data) > _PIECE_BYTES:  # otherwise usually a complete small request
             while not self._rejecting and len(view) > (remaining := self._remaining_bytes()):
@@ -148,7 +207,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
 
     def _waits(self) -> bool:
         """Whether the connection holds bytes of a request that is neither authenticated nor answered."""
-        if self._state == _HEAD or self.pipeline:
+        if self._held or self._state == _HEAD or self.pipeline:
             return True
         running = self._running  # also the newest request, because the pipeline is empty
         return running is not None and not self._authenticated and not running.response_complete
@@ -168,6 +227,8 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         except httptools.HttpParserError as error:
             cause = error.__context__
             rejection = cause.rejection if isinstance(cause, RequestRejected) else NOT_HTTP
+            if cause is not None:
+                cause.__traceback__ = None  # its frames refer to the parser and the connection
             self._reject(rejection, reading=self._state == _BODY)
             return
         changes = self._state_changes - changes
@@ -200,7 +261,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
             self.parser.feed_data(f"POST / HTTP/1.1\r\n{framing}\r\n\r\n".encode())
             self._replaying = False
         if rest:
-            self.data_received(bytes(rest))
+            self._parse(bytes(rest))
 
     def on_message_begin(self) -> None:
         """Begins a head and adds the `AUTHENTICATED_CALLBACK` extension to the ASGI scope."""
@@ -226,7 +287,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
         self.all_connections.mark_authenticated(self, user)
         self._authenticated_running = True
         waiting = self.waiting
-        if not self.pipeline and self._state != _HEAD:
+        if not self.pipeline and not self._held and self._state != _HEAD:
             self._authenticated = True
             self.all_connections.clear_waiting(self)
         return waiting
@@ -299,7 +360,7 @@ class LimitedHttpProtocol(GracefulHttpProtocol):
     @property
     def is_idle(self) -> bool:
         """Whether no request is in progress or queued."""
-        return not self._response_pending() and not self.pipeline
+        return not self._response_pending() and not self.pipeline and not self._held
 
     def _start_deadline(self) -> None:
         seconds = self.limits.body_seconds if self._state == _BODY else self.limits.header_seconds
@@ -317,5 +378,5 @@ def protocol_with_limits(limits: HttpLimits) -> type[LimitedHttpProtocol]:
     """Returns the protocol class of one server, for `uvicorn.Config(http=...)`; its connections share `Connections`."""
     log = ConnectionLog()
     connections = Connections(limits.connections, limits.waiting_bytes, limits.unsent_bytes, log=log)
-    found = {"limits": limits, "all_connections": connections, "log": log}
+    found = {"limits": limits, "all_connections": connections, "turn_scheduler": TurnScheduler(), "log": log}
     return type("LimitedHttpProtocol", (LimitedHttpProtocol,), found)

@@ -42,6 +42,9 @@ _LIFESPAN_SHUTDOWN_SECONDS = 8.0
 # closes first, a request may already be on its way, and clients do not resend a POST.
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
+# libuv accepts one connection per listener in each turn of the event loop, so that a client that connects often delays
+# all new connections. As many duplicates of each listener accept as many connections.
+_ACCEPTED_PER_TURN = 16
 # What the kernel buffers for each connection and direction; it doubles this for its own data (socket(7)). By default it
 # grows the buffers to several megabytes.
 _KERNEL_BUFFER_BYTES = 64 * 1024
@@ -176,7 +179,7 @@ class GracefulServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts listening, then reports the URLs."""
-        await super().startup(sockets)
+        await super().startup(sockets and [each.dup() for each in sockets for _ in range(_ACCEPTED_PER_TURN)])
         # Objects that exist now live as long as the process. Freezing them keeps full collections, which stop all
         # requests, from visiting them.
         gc.collect()

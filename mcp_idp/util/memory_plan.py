@@ -6,11 +6,12 @@ the idle server                        82 MiB
 for the allocator and kernel    12 %   31 MiB   memory that is not returned, buffers of sockets
                                       143 MiB   what remains is divided:
   authenticated requests        50 %   72 MiB   bodies, JSON values, running calls, streams (`RequestMemory`)
-  sessions                      11 %   16 MiB   330, if each begins with a small message (`SessionLimiter`)
-  verified tokens               11 %   16 MiB   a quarter of it for tokens of other APIs (`TokenCache`)
-  unauthenticated requests      10 %   14 MiB   received bytes (`Connections`)
+  sessions                      10 %   14 MiB   333, if each begins with a small message (`SessionLimiter`)
+  verified tokens               10 %   14 MiB   a quarter of it for tokens of other APIs (`TokenCache`)
+  unauthenticated requests       9 %   13 MiB   received bytes (`Connections`)
   connections                   10 %   14 MiB   2,095, 7 kB each (`Connections`)
-  unread responses               8 %   11 MiB   write buffers, of the kernel too (`Connections`)
+  unread responses               7 %   10 MiB   write buffers, of the kernel too (`Connections`)
+  rate limits                    4 %    6 MiB   1,570 users and addresses (`RateWindows`, `UsageLimits`)
 ```
 Log and audit log buffer nothing: each line is written before its request continues.
 """
@@ -28,8 +29,13 @@ _UNPLANNED_PERCENT = 12
 CONNECTION_BYTES = 7 * 1024
 # A session without its `initialize` message: its tasks and streams (measured: 41 kB).
 SESSION_BYTES = 44 * 1024
-# A verified token: its principal, its caller and the cache entries (measured: 3.6 kB).
+# A verified token: its principal, its caller, the cache entries and that of `KnownTokens` (measured: 3.9 kB).
 TOKEN_BYTES = 4 * 1024
+# A user in one limit, in its two windows (measured: 346 bytes each, the key included).
+_LIMIT_BYTES = 2 * 346
+# A user in all four limits, its two records of what is in progress (402 bytes each), and an address (127 in a window).
+_LIMITS_BYTES = 4 * _LIMIT_BYTES + 2 * 402 + 2 * 127
+_MAX_LIMIT_KEYS = 10_000
 # The SDK's own limit.
 _MAX_SESSIONS = 10_000
 _MAX_CONNECTIONS = 65_536
@@ -47,6 +53,7 @@ class MemoryPlan:
         waiting: received bytes of unauthenticated requests.
         connections: the number of connections.
         unsent: bytes of responses that clients have not read.
+        limits: what the tables of the rate limits may hold.
     """
 
     total: int
@@ -56,6 +63,15 @@ class MemoryPlan:
     waiting: int
     connections: int
     unsent: int
+    limits: int
+
+    def limit_keys(self, *, tools: int) -> int:
+        """Returns how many users, and how many addresses, the rate limits may count.
+
+        Args:
+            tools: the number of tools that have a limit of their own.
+        """
+        return min(self.limits // (_LIMITS_BYTES + tools * _LIMIT_BYTES), _MAX_LIMIT_KEYS)
 
     @property
     def exchanged_tokens(self) -> int:
@@ -78,9 +94,10 @@ class MemoryPlan:
         return cls(
             total=total,
             requests=50 * percent,
-            sessions=min(11 * percent, _MAX_SESSIONS * SESSION_BYTES),
-            tokens=11 * percent,
-            waiting=10 * percent,
+            sessions=min(10 * percent, _MAX_SESSIONS * SESSION_BYTES),
+            tokens=10 * percent,
+            waiting=9 * percent,
             connections=min(10 * percent // CONNECTION_BYTES, _MAX_CONNECTIONS),
-            unsent=8 * percent,
+            unsent=7 * percent,
+            limits=4 * percent,
         )

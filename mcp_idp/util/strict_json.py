@@ -15,7 +15,10 @@ import json
 import re
 from itertools import accumulate
 from math import isfinite
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # The SDK parses the message again and uses some 170 bytes per value: 8 MiB.
 MAX_VALUES = 50_000
@@ -67,7 +70,10 @@ _decoder = json.JSONDecoder(
 
 
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-_NO_BRACKETS = bytes(set(range(256)) - _STEPS.keys())
+_EVERY_BYTE = frozenset(range(256))
+_NO_BRACKETS = bytes(_EVERY_BYTE - _STEPS.keys())
+_NO_BEGINNINGS = bytes(_EVERY_BYTE - set(b"[{,:"))
+_PIECE_BYTES = 128 * 1024  # counted in about a millisecond
 
 
 def count_values(document: bytes, max_values: int = MAX_VALUES) -> int:
@@ -86,27 +92,52 @@ def count_values(document: bytes, max_values: int = MAX_VALUES) -> int:
     Raises:
         TooManyValues: there are more than `max_values`, or they nest deeper than `MAX_DEPTH`.
     """
-    opened, count = _count(document)
-    if opened <= MAX_DEPTH and count <= min(max_values, _FEW_VALUES):
-        return count
-    # In valid JSON, backslashes occur only inside strings. With escaped backslashes and quotes removed, each remaining
-    # quote begins or ends a string, so every second piece is outside strings.
-    pieces = document.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"', 2 * max_values + 1)
-    if len(pieces) > 2 * max_values + 1:
-        raise TooManyValues(f"more than {max_values} values")
-    outside = b"".join(pieces[::2])
-    _, count = _count(outside)
-    if count > max_values:
-        raise TooManyValues(f"more than {max_values} values")
-    if max(accumulate(map(_STEPS.__getitem__, outside.translate(None, _NO_BRACKETS))), default=0) > MAX_DEPTH:
-        raise TooManyValues(f"nested deeper than {MAX_DEPTH} levels")
+    *_, count = counting(document, max_values)
     return count
 
 
-def _count(document: bytes) -> tuple[int, int]:
-    """Returns the number of opening brackets and an upper bound of the number of values."""
-    opened = document.count(b"[") + document.count(b"{")
-    return opened, 1 + opened + document.count(b",") + document.count(b":")
+def counting(document: bytes, max_values: int = MAX_VALUES) -> Iterator[int]:
+    """Counts like `count_values`, in steps of about a millisecond.
+
+    Yields:
+        The count so far; the last one is the result.
+
+    Raises:
+        TooManyValues: see `count_values`.
+    """
+    if len(document) <= _PIECE_BYTES:
+        opened = document.count(b"[") + document.count(b"{")
+        count = 1 + opened + document.count(b",") + document.count(b":")
+        if opened <= MAX_DEPTH and count <= min(max_values, _FEW_VALUES):
+            yield count
+            return
+    count, depth = 1, 0
+    for outside in _outside_strings(document):
+        count += len(outside.translate(None, _NO_BEGINNINGS))
+        if count > max_values:
+            raise TooManyValues(f"more than {max_values} values")
+        levels = list(accumulate(map(_STEPS.__getitem__, outside.translate(None, _NO_BRACKETS)), initial=depth))
+        depth = levels[-1]
+        if max(levels) > MAX_DEPTH:
+            raise TooManyValues(f"nested deeper than {MAX_DEPTH} levels")
+        yield count
+
+
+def _outside_strings(document: bytes) -> Iterator[bytes]:
+    """Yields what is outside strings, piece by piece.
+
+    In valid JSON, backslashes occur only inside strings. With escaped backslashes and quotes removed, each remaining
+    quote begins or ends a string.
+    """
+    inside, start = 0, 0
+    while start < len(document):
+        piece = document[start : start + _PIECE_BYTES]
+        if (len(piece) - len(piece.rstrip(b"\\"))) % 2:  # what the last one escapes belongs to the same piece
+            piece = document[start : start + _PIECE_BYTES + 1]
+        start += len(piece)
+        parts = piece.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
+        yield b"".join(parts[inside::2])
+        inside ^= (len(parts) - 1) % 2
 
 
 def loads(document: bytes, *, max_values: int = MAX_VALUES) -> Any:
@@ -133,7 +164,7 @@ def build(document: bytes) -> Any:
     """
     try:
         value = _decoder.decode(document.decode("utf-8"))
-        if _SURROGATE.search(document) is not None:
+        if b"\\u" in document and _SURROGATE.search(document) is not None:
             json.dumps(value, ensure_ascii=False).encode()  # raises UnicodeEncodeError for an unpaired surrogate
     except StrictJsonError:
         raise

@@ -23,15 +23,16 @@ _HEAD = """\
 `./scripts/clients run`, then `./scripts/clients matrix`, which writes this page. Nothing on it was taken from source.
 
 *not run*: no test has tried it. *needs a model*: the program calls tools only when a language model asks it to.
-*failed*: the test failed. *refused person*: a user without a role logs in. *refresh*: the stored access token is made
-invalid. *step up*: a call needs a scope that the login did not ask for. With Keycloak clients register through the
-[registrar](../registrar.md), with Dex through its [registration proxy](../dex.md).
+*failed*: the test failed. *refused person*: a user without a role logs in; the embedded provider (`mcp-idp demo`) grants
+all scopes to everybody. *refresh*: the stored access token is made invalid. *step up*: a call needs a scope that the
+login did not ask for. With Keycloak clients register through the [registrar](../registrar.md), with Dex through its
+[registration proxy](../dex.md).
 """
 _COMMANDS = """\
 ## Repeating a cell
 
-The first command runs all steps of a client at both providers, the second one cell. PROVIDER is `at-keycloak` or
-`at-dex`. Where a step has two tests, they are for different clients or providers.
+The first command runs all steps of a client at all providers, the second one cell. PROVIDER is `at-keycloak`,
+`at-dex` or `embedded`. Where a step has two tests, they are for different clients or providers.
 
 ```sh
 ./scripts/clients run NAME

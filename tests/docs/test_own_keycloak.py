@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import time
 from contextlib import contextmanager, suppress
@@ -29,7 +30,8 @@ BLOCKS = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """Creates a copy of the repository for the commands, with its own `.env` and secrets."""
-    for name in (".venv", "scripts", "mcp_server", "idp-config", *(lock.name for lock in ROOT.glob("*.lock"))):
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")  # a script runs in the directory of its file, not of a link
+    for name in (".venv", "mcp_idp", "mcp_server", "idp-config", *(lock.name for lock in ROOT.glob("*.lock"))):
         (tmp_path / name).symlink_to(ROOT / name)
     return tmp_path
 

@@ -7,7 +7,9 @@ is recorded on the way. `./scripts/clients` runs these tests and writes docs/cli
 from __future__ import annotations
 
 import json
+import os
 import socket
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,6 +17,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from mcp_idp.access.policy import load_access
+from mcp_idp.cli.demo.nanoidp_config import write_access, write_provider
 from tests.support.client_programs import (
     CLAUDE_CODE,
     CODEX,
@@ -29,9 +33,9 @@ from tests.support.client_programs import (
     require_programs,
 )
 from tests.support.client_results import check_requests, recorded, requests_of
-from tests.support.compose_stack import free_port
+from tests.support.compose_stack import REPOSITORY, free_port
 from tests.support.dex import running_dex
-from tests.support.mcp_server_process import serving_process
+from tests.support.mcp_server_process import serving_command, serving_process
 from tests.support.traffic_recorder import Traffic, recording_traffic
 
 if TYPE_CHECKING:
@@ -52,6 +56,7 @@ def programs(*found: Program) -> pytest.MarkDecorator:
 
 
 ALL = programs(FASTMCP, INSPECTOR, MCP_REMOTE, *FULL)
+NOT_EMBEDDED = pytest.mark.parametrize("server", ["Keycloak", "Dex"], indirect=True, ids=["at-keycloak", "at-dex"])
 ON_KEYCLOAK = pytest.mark.parametrize("server", ["Keycloak"], indirect=True, ids=["at-keycloak"])
 
 
@@ -108,7 +113,33 @@ def dex_server(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
                 yield server
 
 
-@pytest.fixture(params=["Keycloak", "Dex"], ids=["at-keycloak", "at-dex"])
+@pytest.fixture(scope="module")
+def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecordedServer]:
+    """Starts a server with the identity provider of `mcp-idp demo`."""
+    target, port, folder = free_port(), free_port(), tmp_path_factory.mktemp("embedded")
+    access, issuer = load_access(REPOSITORY / "idp-config/access.yaml"), f"http://localhost:{port}"
+    command = [sys.executable, "-m", "mcp_idp.cli.demo.provider", str(write_provider(access, port, folder)), str(port)]
+    with recording_traffic(target) as traffic:
+        server = RecordedServer("embedded", traffic)
+        settings = {
+            "OAUTH_SERVER_URL": issuer,
+            "OAUTH_PROVIDER": "nanoidp",
+            "MCP_PUBLIC_URL": server.url,
+            "ACCESS_FILE": str(write_access(access, folder)),
+        }
+        provider = serving_command(
+            command,
+            folder,
+            {**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            issuer,
+            folder / "provider.log",
+            ready="/.well-known/openid-configuration",
+        )
+        with provider, serving_process(settings, folder / "server.log", port=target):
+            yield server
+
+
+@pytest.fixture(params=["Keycloak", "Dex", "embedded"], ids=["at-keycloak", "at-dex", "embedded"])
 def server(request: pytest.FixtureRequest, program: Program) -> RecordedServer:
     require_programs(full=program in FULL)
     found: RecordedServer = request.getfixturevalue(f"{request.param.lower()}_server")
@@ -162,7 +193,22 @@ def test_a_program_calls_a_tool(server: RecordedServer, program: Program, tmp_pa
         assert server.calls == [200]
 
 
+@pytest.mark.requirement("clients.programs")
+@pytest.mark.parametrize("server", ["embedded"], indirect=True, ids=["embedded"])
+@programs(FASTMCP, INSPECTOR, MCP_REMOTE, CODEX, MCPORTER)
+def test_the_embedded_provider_grants_all_scopes_to_an_account_without_a_role(
+    server: RecordedServer, program: Program, tmp_path: Path
+) -> None:
+    with recorded(program, server.provider, ("refused person", "nobody is refused")):
+        workspace = Workspace(tmp_path / "nobody", server.url, "nobody")
+        program.log_in(workspace)
+        called = program.call(workspace, "whoami")
+        assert called.code == 0, called.output + workspace.pages
+        assert "mcp:notes.write" in called.output
+
+
 @pytest.mark.requirement("clients.programs", "clients.step_up_ends")
+@NOT_EMBEDDED
 @programs(FASTMCP, INSPECTOR, MCP_REMOTE, CODEX)
 def test_an_account_without_a_role_ends_after_one_login(
     server: RecordedServer, program: Program, tmp_path: Path

@@ -5,6 +5,7 @@ The server has a processor of its own, if there are two: floods and users share 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import subprocess
@@ -12,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -23,14 +25,20 @@ from tests.support.steady_caller import calling, percentile_99
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.support.compose_stack import Stack
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 # Of cgroup v2 and of v1.
 _PEAK = "cat /sys/fs/cgroup/memory.peak 2>/dev/null || cat /sys/fs/cgroup/memory/memory.max_usage_in_bytes"
+_NETWORK = 0x40000000  # CLONE_NEWNET
 MAX_MIB = 200
+# Calls of the other user during each flood, which is repeated until then: enough for a 99th percentile.
+MIN_CALLS = 200
+# What one round leaves behind adds up.
+MIN_ROUNDS = 3
+# Tokens expire after 300 seconds.
+FRESH_SECONDS = 120
 
 
 def peak_mib(stack: Stack) -> int:
@@ -50,7 +58,7 @@ def token_of(stack: Stack, user: str) -> str:
 
 def quiet(_: Target) -> None:
     """No flood: what the others are compared with."""
-    time.sleep(5)
+    time.sleep(2)
 
 
 @contextmanager
@@ -69,6 +77,29 @@ def own_processor(stack: Stack) -> Iterator[int | None]:
         os.sched_setaffinity(0, available)
 
 
+@contextmanager
+def own_network(stack: Stack) -> Iterator[tuple[str, int]]:
+    """Yields the address of the server, if possible from within its container's network.
+
+    Otherwise Docker's proxy between client and server would be measured too: it shares the processor of the flood.
+    """
+    container = stack.compose("ps", "--quiet", "mcp-server").stdout.strip()
+    inspected = subprocess.run(
+        ["docker", "inspect", "--format", "{{.State.Pid}}", container], check=True, capture_output=True, text=True
+    )
+    set_namespace = getattr(ctypes.CDLL(None), "setns", None)  # os.setns is new in Python 3.12
+    theirs, ours = (Path("/proc") / each / "ns/net" for each in (inspected.stdout.strip(), "self"))
+    if set_namespace is None or os.getuid() != 0 or not theirs.exists():
+        yield "127.0.0.1", stack.mcp_port
+        return
+    with ours.open() as back, theirs.open() as there:
+        assert set_namespace(there.fileno(), _NETWORK) == 0
+        try:
+            yield "127.0.0.1", 3000
+        finally:
+            assert set_namespace(back.fileno(), _NETWORK) == 0
+
+
 def test_no_flood_fills_the_container(stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # The floods and the logins come from one address, and the limit of that address would spare the memory.
     stack.compose("up", "--wait", "--no-build", "--no-deps", "mcp-server", RATE_LIMIT_ADDRESS="0")
@@ -76,16 +107,27 @@ def test_no_flood_fills_the_container(stack: Stack, tmp_path: Path, capsys: pyte
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     rows = []
     failed = Counter[int]()
-    address, host = ("127.0.0.1", stack.mcp_port), b"localhost:%d" % stack.mcp_port
+    tokens, issued = ("", ""), 0.0
+    host = b"localhost:%d" % stack.mcp_port
     try:
         with own_processor(stack) as processor:
             for flood in (quiet, *FLOODS):
-                target = Target(address, host, token_of(stack, "reader"), token_of(stack, "writer"))
-                with calling(target, tmp_path / flood.__name__, processor=processor) as caller:
+                if time.monotonic() - issued > FRESH_SECONDS:
+                    tokens, issued = (token_of(stack, "reader"), token_of(stack, "writer")), time.monotonic()
+                with (
+                    own_network(stack) as address,
+                    calling(
+                        target := Target(address, host, *tokens), tmp_path / flood.__name__, processor=processor
+                    ) as caller,
+                ):
                     began = time.time()
-                    flood(target)
-                    calls = caller.calls(began, time.time())
-                assert target.serves_other_user()
+                    calls: list[tuple[float, int]] = []
+                    rounds = 0
+                    while len(calls) < MIN_CALLS or rounds < MIN_ROUNDS:
+                        flood(target)
+                        rounds += 1
+                        calls = caller.calls(began, time.time())
+                    assert target.serves_other_user()
                 rows.append((flood.__name__, peak_mib(stack), len(calls), percentile_99(calls)))
                 failed.update(status for _, status in calls if status != httpx.codes.OK)
     finally:
@@ -93,7 +135,9 @@ def test_no_flood_fills_the_container(stack: Stack, tmp_path: Path, capsys: pyte
         with capsys.disabled():
             for name, mib, count, milliseconds in rows:
                 ratio = milliseconds / rows[0][3]
-                sys.stdout.write(f"\n{name:<32} {mib:>4} MiB, {count:>4} calls, p99 {ratio:>6.1f} x quiet")
+                sys.stdout.write(
+                    f"\n{name:<32} {mib:>4} MiB, {count:>4} calls, p99 {ratio:>5.1f} x quiet ({milliseconds:.0f} ms)"
+                )
             sys.stdout.write(f"\nfailed calls: {dict(failed)}\n")
     containers = stack.containers()
     stack.compose("up", "--wait", "--no-build", "--no-deps", "mcp-server")

@@ -86,25 +86,31 @@ def serving_process(settings: Mapping[str, str], log_file: Path, *, port: int | 
 
 @contextmanager
 def serving_command(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], url: str, log_file: Path
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    url: str,
+    log_file: Path,
+    *,
+    ready: str = "/readyz",
 ) -> Iterator[Process]:
-    """Runs a command that serves at `url`, in `folder`, once it is ready; stops it at the end."""
+    """Runs a command that serves at `url`, in `folder`, once it responds at `ready`; stops it at the end."""
     with log_file.open("w", encoding="utf-8") as log:
         process = subprocess.Popen(command, cwd=folder, env=dict(environment), stdout=log, stderr=log)
     server = Process(url, log_file)
     try:
-        _wait_until_ready(server, process)
+        _wait_until_ready(server, process, ready)
         yield server
     finally:
         process.terminate()
         process.wait(timeout=30)
 
 
-def _wait_until_ready(server: Process, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_ready(server: Process, process: subprocess.Popen[bytes], path: str) -> None:
     transport = httpx.HTTPTransport(retries=7)  # waits 0.5 s, 1 s, 2 s … until the server listens
     with httpx.Client(transport=transport, timeout=60, trust_env=False) as client:
         for _ in range(200):
             assert process.poll() is None, server.log
-            if client.get(f"{server.origin}/readyz").status_code == httpx.codes.OK:
+            if client.get(f"{server.origin}{path}").status_code == httpx.codes.OK:
                 return
     raise AssertionError(server.log)

@@ -20,15 +20,20 @@ WIDE = "\U0001f600".encode()
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server, its host name for clients, and the tokens of an attacker and of another user."""
+    """A server, its host name for clients, and the tokens of an attacker and of another user.
+
+    Attributes:
+        source: the IP address from which the attacker connects; "" for the one that the system chooses.
+    """
 
     address: tuple[str, int]
     host: bytes
     attacker: str
     other: str
+    source: str = ""
 
     def connect(self, *, receive_bytes: int = 0) -> Connection:
-        return Connection(self.address, receive_bytes=receive_bytes)
+        return Connection(self.address, receive_bytes=receive_bytes, source=self.source)
 
     def to_bytes(self, request: Request, *, length: int | None = None) -> bytes:
         """Returns the bytes of `request`; `length` replaces the true length of the body in Content-Length."""

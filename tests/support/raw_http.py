@@ -7,6 +7,7 @@ import gc
 import os
 import select
 import socket
+import struct
 import sys
 import threading
 from contextlib import closing, contextmanager, suppress
@@ -40,11 +41,13 @@ class RawResponse:
 class Connection:
     """A connection that sends and receives bytes."""
 
-    def __init__(self, address: tuple[Any, ...], *, receive_bytes: int = 0) -> None:
+    def __init__(self, address: tuple[Any, ...], *, receive_bytes: int = 0, source: str = "") -> None:
         self._socket = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         self._socket.settimeout(10)
         if receive_bytes:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        if source:
+            self._socket.bind((source, 0))
         self._socket.connect(address[:2])
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._read = self._socket.makefile("rb")
@@ -52,6 +55,10 @@ class Connection:
     def close(self) -> None:
         self._read.close()
         self._socket.close()
+
+    def reset_on_close(self) -> None:
+        """Lets `close` reset the connection."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def send(self, *pieces: bytes) -> Connection:
         for piece in pieces:
@@ -136,12 +143,14 @@ class Echo:
 
     `/wait` responds after `/release` was called; `/known` counts as a request of somebody with a verified token,
     `/known/as/bob` as one of bob; `/large` responds four megabytes, `/flood` sends until its client has disconnected.
+    `/block` blocks the whole event loop until `go_on` is set.
     """
 
     seen: list[str] = field(default_factory=list)
     headers: list[list[tuple[bytes, bytes]]] = field(default_factory=list)
     pauses: list[asyncio.Event] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -152,6 +161,8 @@ class Echo:
         self.headers.append(scope["headers"])
         if path.startswith("/known"):
             scope["extensions"][AUTHENTICATED_CALLBACK]["callback"](path.partition("/as/")[2] or "somebody")
+        if path == "/block":
+            self.go_on.wait(30)
         await self._wait_for_release(path)
         if path in {"/unread", "/flood"} or "/large" in path:
             await self._respond_without_reading(path, receive, send)

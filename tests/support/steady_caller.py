@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from statistics import quantiles
 from typing import TYPE_CHECKING
@@ -19,6 +19,8 @@ from tests.support.memory_floods import Target
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.raw_http import Connection
 
 _PAUSE_SECONDS = 0.02
 _PRIORITY = -10  # before the flood, with which it shares a processor; needs the rights of root
@@ -59,20 +61,24 @@ def calling(target: Target, file: Path, *, processor: int | None = None) -> Iter
 
 
 def main(host: str, port: str, name: str, path: str, processor: str) -> None:
-    """Calls until the process is ended."""
+    """Calls until the process is ended, on one connection for as long as it lasts, as MCP clients do."""
     if int(processor):
         os.sched_setaffinity(0, {int(processor)})
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
     target = Target((host, int(port)), name.encode(), "", os.environ["TOKEN"])
     request = target.to_bytes(call(target.other))
+    connection: Connection | None = None
     with open(path, "w", encoding="ascii", buffering=1) as file:  # noqa: PTH123 - line by line
         first = True
         while True:
             began, clock = time.time(), time.perf_counter()
             status = 0
-            with suppress(OSError, IndexError, ValueError), closing(target.connect()) as connection:
+            try:
+                connection = connection or target.connect()
                 status = connection.send(request).read_response().status
+            except (OSError, IndexError, ValueError):
+                connection = None
             milliseconds = 1000 * (time.perf_counter() - clock)
             file.write(json.dumps([began, round(milliseconds, 3), status]) + "\n")
             if first:

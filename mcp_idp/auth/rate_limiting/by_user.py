@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mcp_idp.auth.rate_limiting.in_progress_by_user import CLIENTS, UsageLimits
 from mcp_idp.auth.rate_limiting.limits import WINDOW_SECONDS, ConcurrencyLimit, RequestLimit
 from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN
+from mcp_idp.util.rate_windows import MAX_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -39,12 +40,15 @@ class UserRequestLimit:
         per_second: the requests per second of a user in one client; 0 switches the limit off.
         description: the error text.
         now: returns the time in seconds since the epoch.
+        max_keys: the number of users to count.
     """
 
-    def __init__(self, name: str, per_second: int, description: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self, name: str, per_second: int, description: str, now: Callable[[], float], max_keys: int = MAX_KEYS
+    ) -> None:
         quota = per_second * WINDOW_SECONDS
-        self.in_client = RequestLimit(name, quota, description, now)
-        self.in_all = RequestLimit(name + _IN_ALL, quota * CLIENTS, description, now)
+        self.in_client = RequestLimit(name, quota, description, now, max_keys=max_keys)
+        self.in_all = RequestLimit(name + _IN_ALL, quota * CLIENTS, description, now, max_keys=max_keys)
 
     def take(self, usage: Usage) -> None:
         """Counts one request of a user. A rejected one is not counted.
@@ -68,11 +72,14 @@ class ToolLimits:
         name: the name of the tool.
         limit: the limits.
         now: returns the time in seconds since the epoch.
+        max_keys: the number of users to count.
     """
 
-    def __init__(self, name: str, limit: ToolLimit, now: Callable[[], float]) -> None:
+    def __init__(self, name: str, limit: ToolLimit, now: Callable[[], float], max_keys: int = MAX_KEYS) -> None:
         quota = limit.calls_per_minute
-        self.rate = RequestLimit(f"tool-{name}", quota, _TOOL_TOO_OFTEN, now, seconds=60, label="tool")
+        self.rate = RequestLimit(
+            f"tool-{name}", quota, _TOOL_TOO_OFTEN, now, seconds=60, label="tool", max_keys=max_keys
+        )
         self.calls = ConcurrencyLimit("tool-calls", limit.calls_in_progress, _TOOL_BUSY)
 
     def take(self, usage: Usage, acquired: Acquired) -> None:
@@ -95,6 +102,7 @@ class UserLimits:
         settings: the limits.
         tools: the limits of single tools, by name.
         now: returns the time in seconds since the epoch.
+        max_keys: the number of users to count.
 
     Attributes:
         requests: of requests.
@@ -103,11 +111,17 @@ class UserLimits:
         tools: of single tools, by name.
     """
 
-    def __init__(self, settings: RateLimitSettings, tools: Mapping[str, ToolLimit], now: Callable[[], float]) -> None:
-        self.requests = UserRequestLimit("user", settings.user_rate, _TOO_FAST, now)
-        self.new_tokens = UserRequestLimit("new-tokens", settings.new_tokens, _TOO_MANY_TOKENS, now)
-        self.usage = UsageLimits(settings.calls_per_user, settings.streams_per_user)
-        self.tools = {name: ToolLimits(name, limit, now) for name, limit in tools.items()}
+    def __init__(
+        self,
+        settings: RateLimitSettings,
+        tools: Mapping[str, ToolLimit],
+        now: Callable[[], float],
+        max_keys: int = MAX_KEYS,
+    ) -> None:
+        self.requests = UserRequestLimit("user", settings.user_rate, _TOO_FAST, now, max_keys)
+        self.new_tokens = UserRequestLimit("new-tokens", settings.new_tokens, _TOO_MANY_TOKENS, now, max_keys)
+        self.usage = UsageLimits(settings.calls_per_user, settings.streams_per_user, max_idle=max_keys)
+        self.tools = {name: ToolLimits(name, limit, now, max_keys) for name, limit in tools.items()}
 
     def count_new_token(self, principal: Principal) -> None:
         """Counts a token of a user that was not verified before.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mcp_idp.errors import RateLimited
 from mcp_idp.principal import user_client_key, user_key
+from mcp_idp.util.rate_windows import MAX_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from mcp_idp.principal import Principal
 
 CLIENTS = 4  # a user has this many times the limits of one client
-_MAX_IDLE = 4096
 _TOO_MANY = {
     "calls": "This user has too many requests in progress. Retry when one has ended.",
     "streams": "This user has too many open streams. Close one first.",
@@ -50,9 +50,11 @@ class UsageLimits:
     Args:
         calls: maximum calls of a user in one client; 0 for no limit.
         streams: maximum streams of a user in one client; 0 for no limit.
+        max_idle: how many records may exist before those without calls and streams are dropped.
     """
 
-    def __init__(self, calls: int, streams: int) -> None:
+    def __init__(self, calls: int, streams: int, *, max_idle: int = MAX_KEYS) -> None:
+        self._max_idle = max_idle
         self._calls = calls
         self._streams = streams
         self._by_client: dict[Hashable, Usage] = {}
@@ -66,7 +68,7 @@ class UsageLimits:
         key = user_client_key(principal)
         usage = self._by_client.get(key)
         if usage is None:
-            if len(self._by_client) >= _MAX_IDLE:
+            if len(self._by_client) >= self._max_idle:
                 self._drop_idle()
             user = user_key(principal)
             in_all = self._by_user.get(user)

@@ -25,10 +25,12 @@ class KnownTokens:
 
     Args:
         now: returns the time in seconds since the epoch.
+        max_tokens: the number of tokens; above it, the least recently used one is forgotten.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], max_tokens: int = MAX_TOKENS) -> None:
         self._now = now
+        self._max_tokens = max_tokens
         # By hash of the Authorization header: when the token expires, and whose it is. Least recently used first.
         self._known: OrderedDict[int, tuple[float, Hashable]] = OrderedDict()
 
@@ -63,7 +65,7 @@ class KnownTokens:
     def add(self, authorization: bytes, principal: Principal) -> None:
         """Remembers the Authorization header of a request whose token was just verified."""
         self._known[hash(authorization)] = principal.expires_at, user_key(principal)
-        if len(self._known) > MAX_TOKENS:
+        if len(self._known) > self._max_tokens:
             self._known.popitem(last=False)
 
     def forget(self, authorization: bytes) -> None:

@@ -11,7 +11,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from mcp_idp.errors import RateLimited
-from mcp_idp.util.rate_windows import RateWindows
+from mcp_idp.util.rate_windows import MAX_KEYS, RateWindows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -29,13 +29,14 @@ class RequestLimit:
         now: returns the time in seconds since the epoch.
         seconds: the length of the window.
         label: the name of the limit in the response, by default `name`. ASCII without quotes and backslashes.
+        max_keys: the number of keys to count.
 
     Attributes:
         name: as passed.
         windows: the counters.
     """
 
-    def __init__(  # noqa: PLR0913 - the last two by name
+    def __init__(  # noqa: PLR0913 - the last three by name
         self,
         name: str,
         quota: int,
@@ -44,10 +45,11 @@ class RequestLimit:
         *,
         seconds: int = WINDOW_SECONDS,
         label: str | None = None,
+        max_keys: int = MAX_KEYS,
     ) -> None:
         self.name = name
         self._label = label or name
-        self.windows = RateWindows(quota, seconds, now)
+        self.windows = RateWindows(quota, seconds, now, max_keys=max_keys)
         self._description = description
         self._policy = f'"{self._label}";q={quota};w={seconds}'.encode("ascii")
 

@@ -10,6 +10,7 @@ from mcp_idp.auth.rate_limiting.known_tokens import KnownTokens
 from mcp_idp.auth.rate_limiting.limits import WINDOW_SECONDS, RequestLimit
 from mcp_idp.auth.rate_limiting.shared_storage import SharedLimits, open_storage
 from mcp_idp.config.rate_limit_settings import NO_LIMITS
+from mcp_idp.util.memory_plan import TOKEN_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,11 +48,14 @@ class RateLimits:
 
     def __init__(self, settings: Settings, tools: Mapping[str, ToolLimit], clock: Clock) -> None:
         limits = NO_LIMITS if settings.disable_auth else settings.limits
+        tools = {} if settings.disable_auth else tools
+        plan = settings.memory_plan
+        keys = plan.limit_keys(tools=len(tools))
         quota = limits.address_rate * WINDOW_SECONDS
-        self._address = RequestLimit("address", quota, _ADDRESS_TOO_FAST, clock.now)
+        self._address = RequestLimit("address", quota, _ADDRESS_TOO_FAST, clock.now, max_keys=keys)
         self._trusts_proxies = bool(settings.trusted_proxies)
-        self.users = UserLimits(limits, {} if settings.disable_auth else tools, clock.now)
-        self.known = KnownTokens(clock.now)
+        self.users = UserLimits(limits, tools, clock.now, keys)
+        self.known = KnownTokens(clock.now, plan.own_tokens // TOKEN_BYTES)
         self.sessions_per_user = limits.sessions_per_user
         self.shared: SharedLimits | None = None
         if limits.storage is not None:

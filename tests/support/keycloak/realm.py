@@ -14,6 +14,7 @@ import json
 import re
 import secrets
 import socket
+import subprocess
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -73,8 +74,9 @@ def running_keycloak(
 
     port, management = _free_port(), _free_port()
     url, secret = f"http://localhost:{port}", secrets.token_urlsafe(32)
+    image, command = (IMAGE, "start-dev") if switches else (_built_image(), "start --optimized")
     # More memory than with compose, because one server has the realms of all tests.
-    container = DockerContainer(IMAGE, command="start-dev", mem_limit="1536m")
+    container = DockerContainer(image, command=command, mem_limit="1536m")
     # On loopback only; the methods of testcontainers publish on all addresses.
     published: dict[str, Any] = {"8080": ("127.0.0.1", port), "9000": ("127.0.0.1", management)}
     container.ports.update(published)
@@ -100,13 +102,30 @@ def running_keycloak(
         container.stop()
 
 
+def _built_image() -> str:
+    """Builds the image of docker-compose.yml, which starts in a third of the time of `start-dev`; returns its id."""
+    arguments = [f"--build-arg={name}={value}" for name, value in _compose_service()["build"]["args"].items()]
+    built = subprocess.run(
+        ["docker", "build", "--quiet", *arguments, REPOSITORY / "idp-config/keycloak"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return built.stdout.strip()
+
+
 def _compose_environment() -> dict[str, str]:
     """Returns Keycloak's environment from docker-compose.yml, so that the tests use the same options."""
+    environment: dict[str, str] = _compose_service()["environment"]
+    return environment
+
+
+def _compose_service() -> dict[str, Any]:
     import yaml  # noqa: PLC0415 - needed here only
 
     compose = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text(encoding="utf-8"))
-    environment: dict[str, str] = compose["services"]["keycloak"]["environment"]
-    return environment
+    service: dict[str, Any] = compose["services"]["keycloak"]
+    return service
 
 
 def _free_port() -> int:
@@ -299,7 +318,8 @@ def pkce_pair() -> tuple[str, dict[str, str]]:
 
 def is_valid_for(token: Json, seconds: int) -> bool:
     """Tells whether these claims are valid for so many seconds; Keycloak reads the clock anew for `iat` and `exp`."""
-    return bool(seconds <= token["exp"] - token["iat"] <= seconds + 2)
+    lifetime: int = token["exp"] - token["iat"]
+    return seconds <= lifetime <= seconds + 2
 
 
 def claims(token: str) -> Json:

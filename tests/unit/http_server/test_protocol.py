@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import threading
+import weakref
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mcp_idp.http_server.limits import HttpLimits
+from mcp_idp.http_server.protocol import protocol_with_limits
 from tests.support.raw_http import HOST, LARGE, Served, served
 
 if TYPE_CHECKING:
@@ -664,3 +667,68 @@ def test_a_request_that_wants_the_end_gets_it_and_nothing_after_it_runs(server: 
         assert (response.status, response.headers["connection"]) == (200, "close")
         assert connection.rest() == b""
     assert server.app.seen == ["/"]
+
+
+# ---- what remains
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("is_reset", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize(
+    ("request_", "is_answered"),
+    [
+        (GET + b"\r\n", True),
+        (GET, False),
+        ((GET + b"\r\n") * 5, True),
+        (POST + b"Content-Length: 60000\r\n\r\n" + b"a" * 50_000, False),
+        (b"POST /unread HTTP/1.1\r\n" + HOST + b"Content-Length: 60000\r\n\r\n" + b"a" * 50_000, True),
+        (b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n", True),
+        (b"GET /stream HTTP/1.1\r\n" + HOST + b"\r\n", True),
+        (b"GET /known/as/bob HTTP/1.1\r\n" + HOST + b"\r\n", True),
+        (b"not HTTP\r\n\r\n", True),
+        (POST + b"Content-Length: 100000\r\n\r\n", True),
+        (CHUNKED + b"fffff\r\n" + b"a" * 100_000, True),
+    ],
+    ids=[
+        "idle",
+        "head",
+        "pipelined",
+        "body",
+        "answered before its body",
+        "large",
+        "stream",
+        "user",
+        "not HTTP",
+        "long",
+        "long chunk",
+    ],
+)
+def test_nothing_remains_of_a_connection_that_ended(request_: bytes, *, is_answered: bool, is_reset: bool) -> None:
+    made: list[weakref.ref[Any]] = []
+
+    class Recorded(protocol_with_limits(LIMITS)):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            made.append(weakref.ref(self))
+
+    with served(LIMITS, Recorded) as server, server.connect() as other:
+        for _ in range(20):
+            with server.connect() as connection:
+                connection.send(request_)
+                if is_answered:
+                    connection.line()
+                if is_reset:
+                    connection.reset_on_close()
+        for _ in range(3000):
+            assert other.send(GET + b"\r\n").read_response().status == 200
+            if sum(each() is not None for each in made) == 1:
+                break
+        else:
+            pytest.fail(f"{sum(each() is not None for each in made)} of {len(made)} connections remain")

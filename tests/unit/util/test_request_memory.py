@@ -172,7 +172,7 @@ def test_the_largest_message_passes_alone() -> None:
         share.begin(user("a"))
         share.take(REQUEST_BYTES + 256 * 1024)
         share.take(len(body) * BYTE_COST)
-        share.take(count_memory(body))
+        share.take(asyncio.run(count_memory(body)))
 
 
 @pytest.mark.parametrize(

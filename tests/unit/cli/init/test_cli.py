@@ -129,6 +129,12 @@ def test_its_keycloak_and_proxy_are_those_of_the_stack(place: Path, init: Callab
     stack["environment"].pop("KC_FEATURES")  # which the stack lets one set; `init` leaves it out
     lines = stack["entrypoint"][2].splitlines(keepends=True)
     stack["entrypoint"][2] = "".join(line for line in lines if "KC_FEATURES" not in line)
+    options = dict(re.findall(r"\b(KC_\w+)=([\w$-]+)", own.pop("build")["dockerfile_inline"]))
+    dockerfile = (CONFIG / "keycloak" / "Dockerfile").read_text(encoding="utf-8")
+    built = dict(re.findall(r"\b(KC_\w+)=([\w$-]+)", dockerfile))
+    del built["KC_METRICS_ENABLED"]  # for production
+    arguments = stack.pop("build")["args"]
+    assert options == {**built, "KC_DB": arguments["DB"], "KC_CACHE": arguments["CACHE"]}
     assert own["healthcheck"].pop("retries") >= stack["healthcheck"].pop("retries")
     assert own == stack
     own, stack = (service["front"] for service in services)

@@ -182,8 +182,18 @@ def test_the_image_is_built_with_the_switches_of_the_first_file() -> None:
         name = f"KC_SPI_CLIENT_REGISTRATION__{switch}__ENABLED"
         assert started["environment"][name] == "false"
         assert f"{name}=false" in built
-    assert re.findall("^FROM ([^ \n]+)", IMAGE, re.MULTILINE) == [started["image"]] * 2
+    stages = re.findall("^FROM (.+)", IMAGE, re.MULTILINE)
+    assert stages == ["quay.io/keycloak/keycloak:26.7.5 AS options", "options AS built", "options"]
     assert (KEYCLOAK / ".dockerignore").read_text(encoding="utf-8").split() == ["*"]
+
+
+def test_the_image_is_built_once_with_the_defaults_of_its_file(services: dict[str, dict[str, Any]]) -> None:
+    """Compose merges build arguments too: those of docker-compose.yml would leave two nodes that know no cluster."""
+    built = {"context": "idp-config/keycloak", "args": {"FEATURES": "${KC_FEATURES:-}"}}
+    assert services["keycloak"]["build"] == built
+    assert services["keycloak-2"]["build"] is None
+    assert services["keycloak-2"]["image"] == services["keycloak"]["image"]
+    assert 'ARG DB=postgres CACHE=ispn\n' in IMAGE
 
 
 def test_its_access_file_has_the_same_scopes_and_nothing_open() -> None:

@@ -77,20 +77,27 @@ def find_in_existing_clients(
     # Managed scopes are compared by the plan. For the others `access.claims` does not count: Keycloak's built-in scopes
     # write claims such as the user's name.
     scope_names = {name for client in suspects for name in _scopes(client)} - access.roles_by_scope.keys()
-    scope_names -= _scopes_of_other_resources(ownership, actual)
+    allowed = {url for rules in access.issuers.values() for url in rules.further_audiences or ()}
+    scope_names -= _scopes_of_other_resources(ownership, actual, allowed)
     forged = [
         name for name in scope_names if _overrides_claims(actual.scopes.get(name, {}), validated_claims, audience=None)
     ]
     yield from _named("S3", "client scope", "writes claims that the server relies on", forged)
 
 
-def _scopes_of_other_resources(ownership: Ownership, actual: CurrentState) -> frozenset[str]:
-    """Returns the other resources' scopes that add their audience: no token with such a scope is accepted here."""
+def _scopes_of_other_resources(
+    ownership: Ownership, actual: CurrentState, allowed: Collection[str]
+) -> frozenset[str]:
+    """Returns the other resources' scopes that add their audience: no token with such a scope is accepted here.
+
+    Those of a resource in `allowed` (`further_audiences`) are left out, because such a token is accepted.
+    """
     owners = {name: ownership.other_owner("scopes", name) for name in actual.scopes}
     return frozenset(
         name
         for name, owner in owners.items()
         if owner is not None
+        and owner not in allowed
         and any(
             is_satisfied(audience_mapper(owner), mapper) for mapper in actual.scopes[name].get("protocolMappers") or []
         )

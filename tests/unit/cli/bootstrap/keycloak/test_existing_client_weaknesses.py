@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from mcp_idp.access.models import IssuerOverrides
 from mcp_idp.access.policy import AccessPolicy, load_access
 from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import find_in_existing_clients
 from mcp_idp.cli.bootstrap.keycloak.probe import payloads
@@ -137,6 +138,20 @@ def test_a_scope_of_another_server_is_no_weakness_if_it_makes_the_token_invalid_
     )
     found = list(find_in_existing_clients([client], access, RESOURCE, Ownership.of(actual, RESOURCE), actual))
     assert ["(notes)" in weakness.what for weakness in found] == [True] * reported
+
+
+@pytest.mark.requirement("existing_realm.clients", "several_servers.ownership")
+def test_a_scope_of_another_server_is_checked_if_its_audience_is_allowed_here(access: AccessPolicy) -> None:
+    client = {"id": UUID, "clientId": UUID, "optionalClientScopes": ["mcp:tools", "notes"]}
+    actual = CurrentState(
+        realm={"accessTokenLifespan": 300, "attributes": recorded(NOTES, scopes={"notes"})},
+        scopes={"notes": {"name": "notes", "protocolMappers": [ROLES, audience_mapper(NOTES)]}},
+        bindings={"mcp:tools": ScopeRoleBinding()},
+    )
+    rules = IssuerOverrides(further_audiences=(NOTES,))
+    allowing = access.model_copy(update={"issuers": {"http://localhost:8080/realms/mcp": rules}})
+    (found,) = find_in_existing_clients([client], allowing, RESOURCE, Ownership.of(actual, RESOURCE), actual)
+    assert "(notes)" in found.what
 
 
 @pytest.mark.requirement("existing_realm.clients")

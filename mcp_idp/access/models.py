@@ -55,6 +55,14 @@ RegistrationProfile = Literal["open-dev", "loopback-only", "initial-access-token
 Domain = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{1,62}$", max_length=253)]
 
 
+def _url(value: str) -> str:
+    validate_http_url("issuer or URL", value)
+    return value
+
+
+HttpUrlStr = Annotated[str, AfterValidator(_url)]
+
+
 class StrictModel(BaseModel):
     """Base model: immutable, and rejects unknown members."""
 
@@ -112,6 +120,18 @@ class RegistrationPolicy(StrictModel):
         return self
 
 
+class SharedRealm(StrictModel):
+    """How several servers share one realm of the provider.
+
+    Attributes:
+        owner: the public URL of the server whose files set the realm's own settings, the registration policy included.
+        grants: grant types that the owner opens for service clients of other servers.
+    """
+
+    owner: HttpUrlStr | None = None
+    grants: tuple[Literal["client_credentials"], ...] = ()
+
+
 class PublicClient(StrictModel):
     """A public client that is registered at the provider in advance.
 
@@ -138,18 +158,12 @@ class DemoUser(StrictModel):
     groups: tuple[str, ...] = ()
 
 
-def _url(value: str) -> str:
-    validate_http_url("issuer or URL", value)
-    return value
-
-
 def _profile(value: str) -> str:
     if value not in PROFILES:
         raise ValueError(f"'{value}' is not one of {', '.join(PROFILES)}")
     return value
 
 
-HttpUrlStr = Annotated[str, AfterValidator(_url)]
 NonEmptyStr = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -159,6 +173,8 @@ class IssuerOverrides(BaseModel):
     Attributes:
         provider: the provider's token format, by the names of OAUTH_PROVIDER.
         audience: the value that the `aud` of its tokens must contain, in place of the public URL.
+        further_audiences: http(s) URLs that the `aud` of its tokens may contain besides the audience. With this rule
+            any other URL is rejected; without it, only at Keycloak and Dex.
         aliases: other values of `iss` that identify the same issuer (Entra ID uses two).
         clients: clients whose tokens are accepted without an `aud` claim, for providers that issue none. A token that
             has an `aud` must still contain the audience.
@@ -174,6 +190,7 @@ class IssuerOverrides(BaseModel):
 
     provider: Annotated[str, AfterValidator(_profile)] | None = None
     audience: NonEmptyStr | None = None
+    further_audiences: tuple[HttpUrlStr, ...] | None = None
     aliases: tuple[HttpUrlStr, ...] = ()
     clients: tuple[NonEmptyStr, ...] = ()
     machine_clients: tuple[NonEmptyStr, ...] = ()

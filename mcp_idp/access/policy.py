@@ -30,6 +30,7 @@ from mcp_idp.access.models import (
     ScopeDefinition,
     ScopeName,
     ServiceClient,
+    SharedRealm,
     StrictModel,
     TimeoutSeconds,
     ToolLimit,
@@ -75,6 +76,7 @@ class AccessPolicy(StrictModel):
         roles_claim: the claim that lists the user's roles, unless the provider profile or the issuer's rules name
             another.
         registration: who may register a client.
+        realm: how several servers share one realm.
         clients: public clients that are registered at the provider in advance, by client id.
         machine_clients: service clients, by client id. Their tokens, if of the first issuer, are accepted without a
             user.
@@ -100,6 +102,7 @@ class AccessPolicy(StrictModel):
     upstreams: dict[Audience, DownstreamApi] = Field(default_factory=dict)
     roles_claim: str = Field(default="mcp_roles", pattern=r"^[A-Za-z0-9_-]+$")
     registration: RegistrationPolicy
+    realm: SharedRealm = Field(default_factory=SharedRealm)
     clients: dict[str, PublicClient] = Field(default_factory=dict)
     machine_clients: dict[ClientId, ServiceClient] = Field(default_factory=dict)
     demo_users: dict[str, DemoUser] = Field(default_factory=dict)

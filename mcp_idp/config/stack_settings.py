@@ -38,6 +38,12 @@ _STACK = (
                 read_by=("compose",),
             ),
             Setting(
+                name="NOTES_PORT",
+                default="3100",
+                read_by=("compose",),
+                text=("The port of the second server in docker-compose.two-servers.yml."),
+            ),
+            Setting(
                 name="MCP_USER",
                 default="reader",
                 read_by=("compose",),

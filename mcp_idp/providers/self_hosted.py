@@ -19,6 +19,7 @@ KEYCLOAK = ProviderProfile(
     # ID tokens have ID, refresh tokens Refresh or Offline. DPoP-bound tokens have DPoP and are rejected for their cnf.
     token_type_claims=(("typ", frozenset({"bearer"})),),
     client_claims=("azp",),
+    one_resource=True,  # several MCP servers may share a realm, and a client may request scopes of all at once
     user_claim="sid",
     logins=LoginNotes(
         registration="yes",
@@ -37,6 +38,7 @@ DEX = ProviderProfile(
     # Present only if the audience is not just the client. A token without it was issued for the client itself.
     access_token_only_claims=("azp",),
     client_claims=("azp",),
+    one_resource=True,  # the audience is the resource and the client; a client may request several resources at once
     scope_claims=(),  # Dex issues no scope claim, so one in a token is not trusted
     roles_claim="groups",
     scopes_from_roles=True,

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_idp.errors import InvalidToken, NoAudience, TokenErrorReason
 from mcp_idp.principal import Actor, Principal
+from mcp_idp.util.urls import is_http_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -161,6 +162,7 @@ class ClaimsPolicy:
         issuer: the expected `iss`.
         aliases: other values of `iss` that denote the same issuer.
         audience: the value that `aud` must contain.
+        further_audiences: http(s) URLs that `aud` may contain besides the audience; None if it may contain any.
         clients: if not empty, a token without `aud` is accepted if one of these clients requested it.
         service_clients: clients whose tokens are accepted without an end user.
         profile: how the provider writes its tokens.
@@ -173,6 +175,7 @@ class ClaimsPolicy:
     issuer: str
     aliases: frozenset[str] = frozenset()
     audience: str
+    further_audiences: frozenset[str] | None = None
     clients: frozenset[str] = frozenset()
     service_clients: frozenset[str] = frozenset()
     profile: ProviderProfile
@@ -261,6 +264,18 @@ def _check_audience(claims: Mapping[str, Any], rules: ClaimsPolicy, client: str 
     listed = audience if isinstance(audience, list) else [audience]
     if not all(isinstance(entry, str) for entry in listed) or rules.audience not in listed:
         raise InvalidToken(TokenErrorReason.AUDIENCE, expected=rules.audience, got=audience)
+    if rules.further_audiences is not None:
+        _check_one_resource(listed, rules.audience, rules.further_audiences)
+
+
+def _check_one_resource(listed: Iterable[Any], audience: str, allowed: frozenset[str]) -> None:
+    """Rejects a token for another resource too: whoever receives it there could use it here (RFC 9700 section 2.3).
+
+    Resources are http(s) URLs; other values of `aud`, such as a client id, name no resource.
+    """
+    others = [entry for entry in listed if is_http_url(entry) and entry != audience and entry not in allowed]
+    if others:
+        raise InvalidToken(TokenErrorReason.AUDIENCE, expected=f"{audience} and no other resource", got=others)
 
 
 def _check_times(claims: Mapping[str, Any], rules: ClaimsPolicy, now: float) -> float:

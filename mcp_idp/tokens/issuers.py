@@ -238,10 +238,12 @@ def _claim_rules(
     """Builds the claims policy for the settings' issuer; the access file's overrides take precedence."""
     audience = own.audience or settings.audience
     roles_claim = own.roles_claim or (profile.roles_claim or access.roles_claim).replace("{}", audience)
+    further = own.further_audiences if own.further_audiences is not None else () if profile.one_resource else None
     return ClaimsPolicy(
         issuer=settings.issuer,
         aliases=frozenset(own.aliases) | profile.aliases_of(settings.issuer),
         audience=audience,
+        further_audiences=None if further is None else frozenset((settings.public_url, *further)),
         clients=frozenset(own.clients),
         service_clients=frozenset((*own.machine_clients, *service_clients)),
         profile=profile,

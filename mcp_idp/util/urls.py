@@ -40,6 +40,11 @@ def _is_non_global_ip(host: str) -> bool:
         return False
 
 
+def is_http_url(value: str) -> bool:
+    """Whether a value is meant as an http(s) URL, however it is written; it need not be a valid one."""
+    return value.strip().lower().startswith(("http://", "https://"))
+
+
 def validate_http_url(name: str, value: str) -> None:
     """Validates that a value is an absolute http(s) URL without user, query and fragment.
 

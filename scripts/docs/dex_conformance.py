@@ -45,6 +45,7 @@ ROWS = {
     "jwt.signature": ("signature",),
     "jwt.issuer": ("issuer",),
     "jwt.audience": ("audience", "audience_texts"),
+    "jwt.one_resource": ("other_resource",),
     "jwt.times": ("expired", "expiry_required", "numeric_dates", "boolean_dates", "date_range", "not_before"),
     "jwt.lifetime": ("lifetime",),
     "jwt.sender_constrained": ("sender_bound",),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcp_idp.cli.bootstrap.errors import VerificationError
+from mcp_idp.cli.bootstrap.errors import ConfigError, VerificationError
 from tests.support.keycloak.anonymous_clients import ALL, native
 from tests.support.keycloak.realm import Realm, bootstrapped, claims
 from tests.support.recording_proxy import recording
@@ -99,8 +99,10 @@ def test_unmanaged_objects_stay_unchanged(realm: Realm, keycloak: Keycloak, tmp_
 
 def test_a_resource_that_moved_gets_its_new_audience_everywhere(realm: Realm) -> None:
     moved = "http://localhost:3100/mcp"
-    realm.public_url = moved
-    assert realm.apply() > 0
+    former, realm.public_url = realm.public_url, moved
+    with pytest.raises(ConfigError, match=f"belongs to {former} in this realm: .* apply --moved-from {former}"):
+        realm.apply()
+    assert realm.apply(moved_from=former) > 0
     assert sum(line.startswith("~ mapper 'resource audience' of scope") for line in realm.message) == 4
     assert f"+ client {moved}: create" in realm.message
     token = claims(realm.log_in("admin", native(realm), scope=ALL)["access_token"])

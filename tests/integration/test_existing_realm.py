@@ -92,7 +92,7 @@ def test_what_the_files_no_longer_name_is_removed_if_it_is_managed(realm: Realm)
     moved = "http://localhost:10/mcp"
     old, realm.public_url = realm.public_url, moved
     realm.write_access(clients={}, demo_users=users, scopes=scopes)
-    realm.apply()
+    realm.apply(moved_from=old)
     removed = {line.partition(": ")[0] for line in realm.message if line.startswith("- ")}
     assert removed == {
         "- client first",

@@ -9,7 +9,7 @@ import pytest
 from mcp_idp.cli.bootstrap.errors import ConfigError, PermissionDenied, ProviderUnreachable
 from tests.support.in_process import serving, settings_for
 from tests.support.keycloak.bootstrap_commands import account, check, command_line, plan
-from tests.support.keycloak.realm import REDIRECT, Realm, bootstrapped, claims
+from tests.support.keycloak.realm import PUBLIC_URL, REDIRECT, Realm, bootstrapped, claims
 from tests.support.recording_proxy import recording
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def test_manual_changes_of_a_group_are_reported_and_the_managed_part_is_fixed(ow
     ]
     own.apply()
     fixed = find(admin, "engineering")
-    assert fixed["attributes"] == {"cost": ["7"], "kept.by": ["bootstrap_idp"]}
+    assert fixed["attributes"] == {"cost": ["7"], "kept.by": [PUBLIC_URL]}
     assert (fixed["id"], fixed["description"]) == (engineering["id"], "Who builds")
     assert set(fixed["realmRoles"]) == {"mcp-writer", "offline_access"}  # unmanaged roles are not revoked
     assert set(find(admin, "acme:platform")["realmRoles"]) == {"mcp-writer", "mcp-admin"}
@@ -172,7 +172,7 @@ def test_an_unmanaged_group_is_rejected_and_not_touched_until_it_carries_the_mar
             code, out, error = command_line(realm, command, **through)
             assert (code, out) == (ConfigError.exit_code, "")
             assert "groups.engineering: the realm has a group of this name that the bootstrap did not create" in error
-            assert "the attribute kept.by with the value bootstrap_idp" in error
+            assert f"the attribute kept.by with the value {realm.public_url}" in error
             assert error.count("\n") == 1
     assert proxy.writes == []
     assert "group engineering.attributes.kept.by" in check(realm).names
@@ -181,7 +181,7 @@ def test_an_unmanaged_group_is_rejected_and_not_touched_until_it_carries_the_mar
     realm.apply()
     assert find(admin, "engineering") == before
     # Its owner adopts it by setting the managed marker.
-    marked = {"name": "engineering", "attributes": {"cost": ["7"], "kept.by": ["bootstrap_idp"]}}
+    marked = {"name": "engineering", "attributes": {"cost": ["7"], "kept.by": [PUBLIC_URL]}}
     admin.write("PUT", ("groups", theirs["id"]), marked)
     realm.write_access(groups=GROUPS)
     realm.apply()

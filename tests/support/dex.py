@@ -28,7 +28,7 @@ from tests.support.form_user import FormUser
 from tests.support.keycloak.realm import pkce_pair
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from mcp_idp.config.settings import Settings
@@ -85,8 +85,14 @@ class Dex:
         names = {name: self.environment[name] for name in ("OAUTH_SERVER_URL", "MCP_PUBLIC_URL", "ACCESS_FILE")}
         return load_settings({**names, "OAUTH_PROVIDER": "dex", **variables})
 
-    def write_sources(self, dex: Json | None = None, **members: Any) -> None:
-        """Writes our own files, with some members of access.yaml and dex.yaml replaced."""
+    def write_sources(self, dex: Json | None = None, further: Mapping[str, Json] | None = None, **members: Any) -> None:
+        """Writes our own files, with some members of access.yaml and dex.yaml replaced.
+
+        Args:
+            dex: members of dex.yaml to replace.
+            further: members of the access files of further servers to replace, by public URL.
+            members: members of access.yaml to replace.
+        """
         folder = self.folder / "idp-config"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(REPOSITORY / "idp-config", folder)
@@ -95,6 +101,12 @@ class Dex:
         (folder / "access.yaml").write_text(yaml.safe_dump(access, sort_keys=False))
         base = yaml.safe_load((folder / "dex" / "dex.yaml").read_text(encoding="utf-8"))
         (folder / "dex" / "dex.yaml").write_text(yaml.safe_dump({**base, **(dex or {})}))
+        front = yaml.safe_load((folder / "dex" / "front.yaml").read_text(encoding="utf-8"))
+        for number, (url, changes) in enumerate((further or {}).items()):
+            name = f"further-{number}.yaml"
+            (folder / name).write_text(yaml.safe_dump({**access, **changes}, sort_keys=False))
+            front.setdefault("resources", {})[url] = name
+        (folder / "dex" / "front.yaml").write_text(yaml.safe_dump(front))
 
     def render(self) -> list[str]:
         """Runs the command `render` and returns its output lines."""
@@ -204,6 +216,7 @@ def running_dex(
     config: str = "dex.yaml",
     env: dict[str, str] | None = None,
     dex: Json | None = None,
+    further: Mapping[str, Json] | None = None,
     other_containers: dict[str, str] | None = None,
     public_url: str = PUBLIC_URL,
     direct: int | None = None,
@@ -217,6 +230,7 @@ def running_dex(
         config: DEX_CONFIG.
         env: further environment variables of Dex, for connectors and storage.
         dex: members of dex.yaml to replace.
+        further: members of the access files of further servers to replace, by public URL.
         other_containers: running containers by the host name at which Dex reaches them.
         public_url: the resource.
         direct: a port at which Dex is reached directly, without the proxy, as only an attacker in its network could.
@@ -228,7 +242,7 @@ def running_dex(
         from testcontainers.core.network import Network  # noqa: PLC0415 - contacts the engine at import
 
     server = Dex(folder, config=config, public_url=public_url)
-    server.write_sources(dex, **members)
+    server.write_sources(dex, further, **members)
     server.render()
     with Network() as network, _reachable(other_containers or {}, str(network.name)):
         services = compose()["services"]

@@ -62,6 +62,8 @@ class Change:
         action: `step` marks a request that only serves the order of an apply and is not a difference between the files
             and the provider.
         fields: The fields that differ; for created objects they are derived from the body.
+        owner: Whose the object is, where that is not obvious: a resource, or "shared".
+        batch: What many changes of one kind have in common; they are counted rather than listed. Empty if listed.
     """
 
     object_label: str
@@ -71,6 +73,8 @@ class Change:
     body: object = field(default=None, repr=False)
     action: Action = "change"
     fields: tuple[FieldDiff, ...] = ()
+    owner: str = ""
+    batch: str = ""
 
     @property
     def text(self) -> str:

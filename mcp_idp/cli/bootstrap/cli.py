@@ -72,6 +72,7 @@ examples (your own Keycloak, step by step: docs/providers/keycloak.md):
   mcp-idp bootstrap apply --verify               also registers a test client and removes it
   mcp-idp bootstrap check --json                 for a nightly job: exit code 1 on drift or a weakness
   mcp-idp bootstrap probe                        probes the nine weaknesses of docs/keycloak.md, and cleans up
+  mcp-idp bootstrap remove http://old.example/mcp  one of several servers: shows what goes, and asks
   mcp-idp bootstrap prune --older-than 14d       unused clients that registered themselves
   mcp-idp bootstrap replace-admin                after the first apply: accounts for this realm only
   mcp-idp bootstrap token --uses 1 --expires 1h  a token with which one client can register itself
@@ -184,6 +185,14 @@ _OLDER_THAN = click.option(
 )
 _UNUSED = click.option("--unused", is_flag=True, help="only those that were never used for a login")
 _DELETE = click.option("--delete", is_flag=True, help="remove the listed clients")
+_YES = click.option("--yes", is_flag=True, help="remove without asking")
+_RESOURCE = click.argument("resource", metavar="RESOURCE")
+_MOVED_FROM = click.option(
+    "--moved-from",
+    default="",
+    metavar="URL",
+    help="the server's former MCP_PUBLIC_URL: what it owned becomes this one's",
+)
 _WAIT = click.option(
     "--wait", type=_seconds, default="120", metavar="SECONDS", help="seconds to wait for the provider to start [120]"
 )
@@ -206,14 +215,17 @@ def _add(name: str, line: str, description: str, *options: Callable[[Any], Any])
 _add(
     "plan",
     "show what apply would change",
-    "Prints what apply would change, object by object, field by field. Writes nothing.",
+    "Prints what apply would change, object by object, field by field. Writes nothing.\n"
+    "If the realm serves several servers, it also shows which of them owns what.",
+    _MOVED_FROM,
     _JSON,
 )
 _add(
     "apply",
     "configure the provider from the files, and verify it",
     "Reads the provider's configuration, prints and writes the differences, verifies the result. Writes nothing\n"
-    "if nothing differs.",
+    "if nothing differs. What another server of the realm owns stays as it is.",
+    _MOVED_FROM,
     _VERIFY,
 )
 _add(
@@ -231,6 +243,15 @@ _add(
     _UNUSED,
     _DELETE,
     _JSON,
+)
+_add(
+    "remove",
+    "remove one of several servers from the realm",
+    "Shows and, once confirmed, removes what the server with the public URL RESOURCE owns: its clients, scopes,\n"
+    "roles, groups and demo users, except what another server has too. The realm's settings stay. Needs no access\n"
+    "file of that server.",
+    _RESOURCE,
+    _YES,
 )
 _add(
     "token",

@@ -22,6 +22,9 @@ class BootstrapOptions:
         older_than: The minimum age of clients that `prune` lists, in seconds.
         unused: Whether `prune` lists only clients that were never used for a login.
         delete: Whether `prune` removes what it lists.
+        yes: Whether `remove` needs no confirmation.
+        resource: The URL of the resource that `remove` removes.
+        moved_from: The former public URL of the server, for `plan` and `apply`.
         uses: The number of registrations that an initial access token allows.
         expires: The lifetime of an initial access token, in seconds.
     """
@@ -32,5 +35,8 @@ class BootstrapOptions:
     older_than: int = 30 * 86400
     unused: bool = False
     delete: bool = False
+    yes: bool = False
+    resource: str = ""
+    moved_from: str = ""
     uses: int = 1
     expires: int = 3600

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, cast
 
 from rich.console import Console
@@ -37,7 +39,8 @@ def change_lines(change: Change, *, members: bool = False) -> Iterator[str]:
         change: The change.
         members: Also list the fields of a created object.
     """
-    yield f"{ACTION_SYMBOLS[change.action]} {printable(change.text)}"
+    owner = f" [{printable(change.owner)}]" if change.owner else ""
+    yield f"{ACTION_SYMBOLS[change.action]} {printable(change.text)}{owner}"
     if change.action == "create" and not members:
         return
     for field in change.displayed_fields:
@@ -46,6 +49,28 @@ def change_lines(change: Change, *, members: bool = False) -> Iterator[str]:
             yield f"    {name}: {format_value(field.new)}"
         else:
             yield f"    {name}: {format_value(field.old)} → {format_value(field.new)}"
+
+
+def unbatched(changes: Sequence[Change]) -> Iterator[Change]:
+    """Yields the changes to list: one for each batch, which says how many requests it stands for."""
+    sizes = Counter(change.batch for change in changes)
+    for change in changes:
+        if not change.batch:
+            yield change
+        elif size := sizes.pop(change.batch, 0):
+            yield replace(
+                change, object_label="clients", what=f"{change.batch} ({count_noun(size, 'request')})", fields=()
+            )
+
+
+def difference_lines(changes: Iterable[Change]) -> Iterator[str]:
+    """Yields how settings that another resource owns differ from the files; an apply leaves them to the owner."""
+    for change in changes:
+        fields = change.fields or (None,)
+        for field in fields:
+            name = printable(f"{change.object_label}.{field.name}" if field else change.object_label)
+            values = f" is {format_value(field.old)}, not {format_value(field.new)}" if field else ": is missing"
+            yield f"note: {name}{values}; {printable(change.owner)} owns it, so it is not changed here"
 
 
 def count_line(changes: Iterable[Change]) -> str:
@@ -69,6 +94,7 @@ def change_json(changes: Iterable[Change]) -> list[dict[str, object]]:
             "action": change.action,
             "what": change.what,
             "fields": [field_json(field) for field in change.displayed_fields],
+            **({"owner": change.owner} if change.owner else {}),
         }
         for change in changes
     ]

@@ -48,6 +48,7 @@ CONTROLS = (
         MANY_KEYS,
     ),
     Control("one of several audiences", lambda i: claiming(i, aud=["account", RESOURCE])),
+    Control("our audience twice, and a client id", lambda i: claiming(i, aud=[RESOURCE, RESOURCE, "mcp-native"])),
     Control("no audience, of a listed client", lambda i: claiming(i, aud=..., azp="cli"), NO_AUD),
     Control("an end within the leeway", lambda i: claiming(i, exp=NOW - 29)),
     Control("a long token, of a user with many groups", lambda i: claiming(i, groups=["x" * 50] * 185)),

@@ -17,6 +17,7 @@ NO_AUD = Stage("tokens without aud", access={"issuers": {ISSUER: {"clients": ["c
 
 
 JWT_IDS, AUD = "RFC 8725 section 3.8; CVE-2024-53861", "RFC 8725 section 3.9; RFC 8707 section 2; RS-12"
+ONE_RESOURCE = "RFC 9700 section 2.3; MCP authorization 2026-07-28, Access Token Privilege Restriction"
 
 
 def named(change: Callable[[str], Any]) -> Callable[[Issuer], str]:
@@ -134,6 +135,18 @@ ATTACKS = (
         status=403,
         challenge=None,
         message=TokenErrorReason.AUDIENCE.value,
+    ),
+    *(
+        token(f"our aud and {name}", ONE_RESOURCE, "other_resource", claims(aud=listed), TokenErrorReason.AUDIENCE)
+        for name, listed in {
+            "that of another server of the realm": [RESOURCE, "http://localhost:3001/mcp"],
+            "that of another server, which comes first": ["https://notes.example.com/mcp", "account", RESOURCE],
+            "ours with a trailing slash": [RESOURCE, RESOURCE + "/"],
+            "another server's in capitals": ["HTTPS://NOTES.EXAMPLE.COM/MCP", RESOURCE],
+            "another server's after a space": [RESOURCE, " https://notes.example.com/mcp"],
+            "the issuer": [RESOURCE, ISSUER],
+            "ninety others": [RESOURCE, *(f"https://notes{n}.example.com/mcp" for n in range(90))],
+        }.items()
     ),
     token("aud that is null", "RFC 9068 section 4", "audience", claims(aud=None), TokenErrorReason.AUDIENCE),
     token("aud as an empty string", "RFC 9068 section 4", "audience", claims(aud=""), TokenErrorReason.AUDIENCE),

@@ -56,6 +56,11 @@ REQUIREMENTS = (
         "Pages cannot be framed; other pages read listed responses only.",
     ),
     Requirement(
+        "several_servers.dex",
+        "RFC 8707 section 2",
+        "Behind one Dex a token is for the one server that the login named, and names are not shared.",
+    ),
+    Requirement(
         "dex.refresh",
         "RFC 6749 section 6",
         "Refresh works, and two clients of one user do not disturb it.",

@@ -36,6 +36,21 @@ REQUIREMENTS = (
         "While the realm has one resource, a login without scope gets the base scope, with consent, for a role.",
     ),
     Requirement(
+        "several_servers.ownership",
+        "RFC 9700 section 2.3",
+        "An apply or removal of one server changes nothing that another server of the realm owns, in any order.",
+    ),
+    Requirement(
+        "several_servers.one_login",
+        "RFC 9700 section 2.3",
+        "One login and one registered client serve several servers of a realm, with a token for each.",
+    ),
+    Requirement(
+        "several_servers.migration",
+        "RFC 7592",
+        "A realm of an earlier release, and a server at a new URL, keep their objects and get the new marks.",
+    ),
+    Requirement(
         "bootstrap.redirect_uris",
         "RFC 8252 section 7.3",
         "Only loopback redirect URIs and those of the listed vendors are registered.",

@@ -56,6 +56,11 @@ REQUIREMENTS = (
         "The audience is this server, as a string or in a list of strings.",
     ),
     Requirement(
+        "jwt.one_resource",
+        "RFC 9700 section 2.3; MCP authorization 2026-07-28, Access Token Privilege Restriction",
+        "A token of Keycloak or Dex whose audience names another resource besides this server is rejected.",
+    ),
+    Requirement(
         "jwt.no_audience",
         "HTTP contract, docs/flows.md; HTTP contract, docs/decisions/a-token-without-audience.md",
         "A token that is valid but for having no `aud` at all gets 403 without a challenge; any wrong `aud` gets 401.",

@@ -17,7 +17,7 @@ import socket
 import subprocess
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from html import unescape
 from pathlib import Path
@@ -211,11 +211,11 @@ class Realm:
         for file in (source / "keycloak").glob("*.yaml"):
             (self.folder / "keycloak" / file.name).write_bytes(file.read_bytes())
 
-    def apply(self, *, internal_url: str | None = None, try_registration: bool = False) -> int:
+    def apply(self, *, internal_url: str | None = None, try_registration: bool = False, moved_from: str = "") -> int:
         """Runs `apply` and returns the number of changes. Its output lines are in `message`."""
         self.message.clear()
         variables = {**self.environment, "OAUTH_INTERNAL_URL": internal_url or self.issuer}
-        settings = KeycloakSettings.load(variables)
+        settings = replace(KeycloakSettings.load(variables), moved_from=moved_from)
         return run_apply(settings, wait=30, try_registration=try_registration, log=self.message.append)
 
     def admin(self) -> AdminClient:

@@ -84,7 +84,7 @@ def test_a_file_that_is_no_file_is_rejected(tmp_path: Path) -> None:
 
 def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> None:
     members = "scope_prefix|introspect_for|issuers|login_scopes|groups|tools|prompts|resources|methods|claims"
-    members += "|upstreams|machine_clients|tool_limits|tool_timeouts"
+    members += "|upstreams|machine_clients|tool_limits|tool_timeouts|realm"
     lines = [re.sub(rf"^# ((?:{members}|  ).*)$", r"\1", line) for line in GOOD.splitlines()]
     prose = re.compile(r"^  +(reaches the provider|`document_domains`)")
     path = tmp_path / "access.yaml"
@@ -106,6 +106,7 @@ def test_the_examples_that_the_file_has_commented_out_work(tmp_path: Path) -> No
         "nightly-report": ("mcp-reader",),
         "importer": ("mcp-writer",),
     }
+    assert access.realm.model_fields_set == {"owner", "grants"}
     assert access.claims == ("email", "department")
     assert access.roles_by_scope["orders.read"] == ("mcp-writer", "mcp-admin")
     assert access.upstreams["orders-api"].model_fields_set == set(DownstreamApi.model_fields)

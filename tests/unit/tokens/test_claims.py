@@ -124,6 +124,34 @@ def test_without_an_audience_only_a_listed_client_is_accepted_and_a_wrong_audien
     assert rejection(listed, aud=..., azp=...) is TokenErrorReason.AUDIENCE
 
 
+@pytest.mark.requirement("jwt.one_resource")
+@pytest.mark.parametrize(
+    ("further", "other", "accepted"),
+    [
+        (None, "http://localhost:3001/mcp", True),
+        ((), "http://localhost:3001/mcp", False),
+        ((), "Https://notes.example.com/mcp", False),
+        ((), "http://", False),
+        ((), RESOURCE + "/", False),
+        ((), "\thttp://localhost:3001/mcp", False),
+        ((), "account", True),
+        ((), "urn:notes", True),
+        ((), RESOURCE, True),
+        (("http://localhost:3001/mcp",), "http://localhost:3001/mcp", True),
+        (("http://localhost:3001/mcp",), "http://localhost:3002/mcp", False),
+    ],
+)
+def test_a_token_for_another_resource_too_is_rejected_unless_it_is_listed(
+    further: tuple[str, ...] | None, other: str, *, accepted: bool
+) -> None:
+    rules = replace(KEYCLOAK, further_audiences=None if further is None else frozenset(further))
+    for audience in ([RESOURCE, other], [other, RESOURCE]):
+        if accepted:
+            assert principal(rules, aud=audience).client == "client-1"
+        else:
+            assert rejection(rules, aud=audience) is TokenErrorReason.AUDIENCE
+
+
 @pytest.mark.requirement("jwt.audience")
 @pytest.mark.parametrize("audience", ["client-1", [], None, "other"])
 def test_a_listed_client_does_not_make_up_for_a_wrong_audience(audience: object) -> None:

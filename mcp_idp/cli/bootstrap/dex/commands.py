@@ -22,6 +22,7 @@ from mcp_idp.cli.bootstrap.dex.deployment_verification import (
     verify_served_metadata,
     wait_for,
 )
+from mcp_idp.cli.bootstrap.dex.further_resources import with_further_resources
 from mcp_idp.cli.bootstrap.dex.render import CONFIG, read_config, render
 from mcp_idp.cli.bootstrap.dex.settings import DexSettings
 from mcp_idp.cli.bootstrap.dex.static_passwords import BCRYPT_COST, groups_of, unmapped_roles
@@ -48,6 +49,8 @@ _USUAL_URL = "http://localhost:3000/mcp"  # the default of `mcp-idp login`
 class DexRun:
     """One run: settings, current files, desired files and their differences.
 
+    `settings` are those of the first server, `merged` those of all servers behind this Dex.
+
     Args:
         variables: The environment.
         log: Receives lines of text; by default they are printed.
@@ -61,7 +64,8 @@ class DexRun:
         self.settings = DexSettings.load(variables)
         self.source: DexTemplates = read_source(self.settings)
         self.current = read_files(self.settings.folder, _FILES, _FOLDER)
-        self.desired = render(self.settings, self.source, self.current, cost)
+        self.merged = with_further_resources(self.settings, self.source.proxy.resources)
+        self.desired = render(self.merged, self.source, self.current, cost)
         self.changes = file_changes(self.desired, self.current)
 
     @property
@@ -72,8 +76,7 @@ class DexRun:
     @property
     def warnings(self) -> list[str]:
         """What the access file asks for that has no effect, or an unwanted one."""
-        access = self.settings.access
-        return [*lint(access), *unmapped_roles(access)]
+        return [*lint(self.settings.access), *unmapped_roles(self.settings.access)]
 
     def print_changes(self) -> None:
         """Prints lint warnings, a line for each field that would change, and the number of changes."""
@@ -103,7 +106,7 @@ class DexRun:
             VerificationError: At least one failed.
             ProviderUnreachable: The provider stopped responding.
         """
-        settings, config = self.settings, self.config
+        settings, config = self.merged, self.config
         verifications = [
             partial(verify_running_config, settings, config, http),
             partial(verify_served_metadata, settings, self.source, http),
@@ -111,7 +114,7 @@ class DexRun:
             partial(verify_public_clients, settings, config, http),
             partial(verify_pkce_required, settings, config, http),
             partial(verify_registration, settings, config, http),
-            partial(verify_server_metadata, settings, http),
+            partial(verify_server_metadata, self.settings, http),
         ]
         try:
             run_verifications(verifications, self.log)
@@ -132,7 +135,7 @@ class DexRun:
         with create_client() as http:
             wait_for(self.settings, self.config, http, wait)
             self.verify(http)
-        for line in _summary(self.settings):
+        for line in _summary(self.merged):
             self.log(line)
 
 
@@ -198,7 +201,8 @@ def _summary(settings: DexSettings) -> Iterator[str]:
         for name, user in access.demo_users.items():
             groups = ", ".join(groups_of(user)) or "no group, so no scope"
             yield f"  {name:{width}} / {user.password:{width}}  {groups}"
-    yield f"MCP server:    {settings.public_url}"
+    for url in (settings.public_url, *settings.further):
+        yield f"MCP server:    {url}"
     usual = settings.public_url == _USUAL_URL
     yield f"Next:          {as_launched('mcp-idp login')}{'' if usual else f' {settings.public_url}'}"
 

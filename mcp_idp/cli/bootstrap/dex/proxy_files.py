@@ -66,9 +66,20 @@ def metadata(settings: DexSettings, source: DexTemplates) -> Json:
     return {"issuer": settings.server_url, **endpoints, "scopes_supported": list(scopes), **lists}
 
 
-def dex_scope(settings: DexSettings) -> str:
+def dex_scope(resource: str) -> str:
     """Returns the scope that the proxy always requests from Dex; its last part puts the resource into `aud`."""
-    return f"openid profile groups audience:server:client_id:{settings.public_url}"
+    return f"openid profile groups audience:server:client_id:{resource}"
+
+
+def _resource_choice(settings: DexSettings) -> str:
+    """Renders the choice of the audience: the resource that the login names (RFC 8707 section 2), else the first."""
+    lines = []
+    for number, url in enumerate(settings.further):
+        lines += [
+            f'@resource{number} expression `{{query.resource}} == "{url}"`',
+            f'vars @resource{number} dex_scope "{dex_scope(url)}"',
+        ]
+    return "".join(f"\t\t\t\t{line}\n" for line in lines)
 
 
 def _caddyfile(settings: DexSettings, source: DexTemplates) -> str:
@@ -81,7 +92,8 @@ def _caddyfile(settings: DexSettings, source: DexTemplates) -> str:
         source.caddyfile,
         upstream=settings.upstream,
         folder=FOLDER,
-        scope=dex_scope(settings),
+        scope=dex_scope(settings.public_url),
+        resource_choice=_resource_choice(settings),
         web_origins=origin_matchers(registration),
         registration=CLOSED if registration.profile == "closed" else render_template(REGISTRATION, folder=FOLDER),
         connector_starts=_paths("/auth/{}", [*local, *password_connectors, *sending]),

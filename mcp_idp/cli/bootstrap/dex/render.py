@@ -79,9 +79,10 @@ def _config(settings: DexSettings, source: DexTemplates, current: Json, cost: in
         raise ConfigError("no user could log in: add demo_users to the access file or connectors to DEX_CONFIG")
     clients = public_clients(access, source.proxy)
     ids = [str(client["id"]) for client in clients]
-    if settings.public_url in ids:
-        raise ConfigError(f"clients.{settings.public_url}: choose another id; this is the resource's own")
-    secret = _secret(current, settings.public_url)
+    resources = {settings.public_url: access.resource.name, **settings.further}
+    for url in resources:
+        if url in ids:
+            raise ConfigError(f"clients.{url}: choose another id; this is the resource's own")
     return {
         "issuer": settings.server_url,
         "web": {"http": "0.0.0.0:5556"},
@@ -90,7 +91,10 @@ def _config(settings: DexSettings, source: DexTemplates, current: Json, cost: in
         **source.dex,
         "enablePasswordDB": bool(access.demo_users),
         "staticPasswords": static_passwords(access, settings.server_url, _hashes(current), cost),
-        "staticClients": [resource_client(access, settings.public_url, secret, ids), *clients],
+        "staticClients": [
+            *(resource_client(name, url, _secret(current, url), ids) for url, name in resources.items()),
+            *clients,
+        ],
     }
 
 

@@ -6,7 +6,7 @@ Shared settings have the server's names, so that one `.env` serves both.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -45,6 +45,7 @@ class DexSettings:
         sources: The folder with Dex's files next to the access file.
         config: Names of files in `sources` with Dex's own configuration; members of later files replace earlier ones.
         access: The access policy.
+        further: The display names of further resources behind the same Dex, by URL.
         in_container: Whether this process runs in a container (the image sets RUNNING_IN_CONTAINER).
     """
 
@@ -56,6 +57,7 @@ class DexSettings:
     sources: Path = Path("idp-config/dex")
     config: tuple[str, ...] = default_of("DEX_CONFIG")
     access: AccessPolicy
+    further: Mapping[str, str] = field(default_factory=dict)
     in_container: bool = False
 
     @property
@@ -71,7 +73,7 @@ class DexSettings:
             ConfigError: A value is invalid; the message is one line that says what to change.
         """
         settings = load_from_env(variables, _read)
-        _check(settings)
+        check_settings(settings)
         return settings
 
 
@@ -91,7 +93,12 @@ def _read(env: EnvReader) -> DexSettings:
     )
 
 
-def _check(settings: DexSettings) -> None:
+def check_settings(settings: DexSettings) -> None:
+    """Validates settings that cannot be used with Dex or are unsafe.
+
+    Raises:
+        ConfigError: The message is one line that says what to change.
+    """
     _check_urls(settings)
     if not _HOST_AND_PORT.fullmatch(settings.upstream):
         raise ConfigError(f"DEX_UPSTREAM={settings.upstream}: write where Dex listens, such as dex:5556")

@@ -99,18 +99,18 @@ def _any_port(uri: str) -> bool:
     return parts.scheme == "http" and parts.netloc in LOOPBACK_HOSTS
 
 
-def resource_client(access: AccessPolicy, resource: str, secret: str, trusted: list[str]) -> Json:
+def resource_client(name: str, resource: str, secret: str, trusted: list[str]) -> Json:
     """Returns the client that represents the resource, so that it can be an audience.
 
     It is confidential and has no redirect URIs: no user logs in with it, and its secret is never used.
 
     Args:
-        access: The access policy.
+        name: The display name of the resource.
         resource: The resource identifier, which is the client id.
         secret: The client secret.
         trusted: The ids of the clients that may request this audience.
     """
-    return {"id": resource, "name": access.resource.name, "secret": secret, "trustedPeers": trusted}
+    return {"id": resource, "name": name, "secret": secret, "trustedPeers": trusted}
 
 
 def registration_policy(access: AccessPolicy, proxy: ProxyConfig) -> Json:

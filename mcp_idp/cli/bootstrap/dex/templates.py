@@ -39,12 +39,16 @@ class ProxyConfig(_Strict):
     Attributes:
         pool: The number of static clients in the pool for native clients.
         vendor_loopback: Additional redirect URIs by vendor.
+        resources: Further MCP servers: the name of the access file, beside that of the first server, by public URL.
     """
 
     model_config = ConfigDict(title="front.yaml")
 
     pool: int = Field(ge=1, le=100)
     vendor_loopback: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    resources: dict[str, Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]] = Field(
+        default_factory=dict
+    )
 
 
 class Metadata(_Strict):

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import click
+
 from mcp_idp.cli.bootstrap.access_lint import lint
+from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.keycloak.admin_accounts import replace_bootstrap_admin
 from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
 from mcp_idp.cli.bootstrap.keycloak.compliance.realm_check import audit
 from mcp_idp.cli.bootstrap.keycloak.initial_access_tokens import create_initial_access_token
 from mcp_idp.cli.bootstrap.keycloak.probe.runner import PATIENCE, probe
-from mcp_idp.cli.bootstrap.keycloak.runner import compute_plan, plan_lines, run_apply
+from mcp_idp.cli.bootstrap.keycloak.removal import read_for_removal, removal_changes, remove_resource
+from mcp_idp.cli.bootstrap.keycloak.runner import plan_lines, plan_report, resource_lines, run_apply
 from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 from mcp_idp.cli.bootstrap.keycloak.stale_clients import (
     StalenessRule,
@@ -27,6 +32,8 @@ from mcp_idp.cli.bootstrap.keycloak.stale_clients import (
 )
 from mcp_idp.cli.bootstrap.output import (
     change_json,
+    change_lines,
+    count_line,
     count_noun,
     line_printer,
     print_json,
@@ -44,22 +51,31 @@ _DRIFTED = 1
 
 
 def _apply(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
-    settings = KeycloakSettings.load(environ, "apply")
+    settings = replace(KeycloakSettings.load(environ, "apply"), moved_from=options.moved_from)
     run_apply(settings, wait=options.wait, try_registration=options.verify, log=line_printer(sys.stdout))
     return 0
 
 
 def _plan(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
-    settings = KeycloakSettings.load(environ, "check")
+    settings = replace(KeycloakSettings.load(environ, "check"), moved_from=options.moved_from)
     with waiting("comparing the realm with the files") as log:
         for warning in lint(settings.access):
             log(f"warning: {warning}")
-        changes = compute_plan(settings, wait=options.wait, log=log)
+        report = plan_report(settings, wait=options.wait, log=log)
     if options.json:
-        print_json({"realm": settings.realm, "changes": change_json(changes)}, sys.stdout)
+        shared = (
+            {
+                "resources": {url: record.names for url, record in report.resources.items()},
+                "realm_owner": report.owner,
+                "differences": change_json(report.differences),
+            }
+            if len(report.resources) > 1
+            else {}
+        )
+        print_json({"realm": settings.realm, "changes": change_json(report.changes), **shared}, sys.stdout)
         return 0
     print_line = line_printer(sys.stdout)
-    for line in plan_lines(settings, changes):
+    for line in (*resource_lines(report), *plan_lines(settings, report.changes)):
         print_line(line)
     return 0
 
@@ -75,6 +91,31 @@ def _check(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
         for line in findings.lines():
             print_line(line)
     return 0 if findings.clean else _DRIFTED
+
+
+def _remove(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
+    settings = KeycloakSettings.load(environ, "apply")
+    print_line = line_printer(sys.stdout)
+    session = AdminClient(settings, line_printer(sys.stderr))
+    session.log_in(options.wait)
+    actual = read_for_removal(session, options.resource)
+    changes = removal_changes(options.resource, actual)
+    if not changes:
+        print_line(f"no changes: the realm {settings.realm} has no resource {options.resource}")
+        return 0
+    for change in changes:
+        for line in change_lines(change):
+            print_line(line)
+    print_line(count_line(changes))
+    if not _confirmed(options):
+        raise ConfigError("nothing was removed: confirm with --yes")
+    remove_resource(session, changes, actual, lambda _: None)
+    print_line(f"removed {options.resource} from the realm {settings.realm}")
+    return 0
+
+
+def _confirmed(options: BootstrapOptions) -> bool:
+    return options.yes or (sys.stdin.isatty() and click.confirm("Remove all of this?", err=True))
 
 
 def _prune(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
@@ -163,4 +204,5 @@ COMMANDS: Mapping[str, Command] = {
     "token": _token,
     "replace-admin": _replace_admin,
     "probe": _probe,
+    "remove": _remove,
 }

@@ -26,7 +26,7 @@ from mcp_idp.cli.bootstrap.keycloak.resources.token_exchange import (
     exchange_policy,
     exchange_profile,
 )
-from mcp_idp.cli.bootstrap.keycloak.state.managed import ManagedState
+from mcp_idp.cli.bootstrap.keycloak.state.managed import ManagedState, RealmRecord
 from mcp_idp.cli.bootstrap.keycloak.templates import load_client_policies_file, load_realm_file
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class DesiredState:
         client_policies_file: `client-policies.yaml`.
         credentials: credentials of the MCP server's own client.
         service_clients: credentials of the service clients, by client id.
+        moved_from: the resource's former URL; empty if it did not move.
     """
 
     realm: str
@@ -59,6 +60,7 @@ class DesiredState:
     client_policies_file: ClientPoliciesFile
     credentials: ClientAuthentication = field(default_factory=ClientAuthentication)
     service_clients: Mapping[str, ClientAuthentication] = field(default_factory=dict)
+    moved_from: str = ""
 
     @classmethod
     def load(
@@ -98,6 +100,7 @@ class DesiredState:
             client_policies_file=client_policies_file,
             credentials=credentials,
             service_clients=service_clients or {},
+            moved_from=settings.moved_from,
         )
 
     @property
@@ -111,7 +114,12 @@ class DesiredState:
 
         Keycloak 26.7.5 cannot reject one grant for "all clients but these": docs/decisions/keycloak-service-clients.md.
         """
-        return frozenset({CLIENT_CREDENTIALS} if self.access.machine_clients else ())
+        return frozenset({CLIENT_CREDENTIALS} if self.access.machine_clients else self.access.realm.grants)
+
+    @property
+    def opened_grants(self) -> frozenset[str]:
+        """Grant types that this state opens for some or all clients, as the realm's record lists them."""
+        return self.allowed_grants | ({EXCHANGE_GRANT} if self.access.upstreams else frozenset())
 
     @property
     def client_policies(self) -> ClientPolicies:
@@ -137,12 +145,25 @@ class DesiredState:
 
     @property
     def managed_state(self) -> ManagedState:
-        """The names to record in the realm as managed by the bootstrap."""
-        client_policies = self.client_policies
+        """The names to record in the realm as owned by the resource."""
         return ManagedState(
             clients=frozenset(managed_client_ids(self.access, self.resource)),
+            scopes=frozenset(self.access.scopes),
+            upstream_scopes=frozenset(name for api in self.access.upstreams.values() for name in api.scopes),
+            roles=frozenset(self.access.roles),
+            groups=frozenset(self.access.groups),
+            users=frozenset(self.access.demo_users),
+            base_scope=self.access.base_scope,
+        )
+
+    @property
+    def realm_record(self) -> RealmRecord:
+        """What to record of the realm's own settings, if the resource owns them."""
+        client_policies = self.client_policies
+        return RealmRecord(
+            owner=self.resource,
             policies=frozenset(policy["name"] for policy in client_policies.policies),
             profiles=frozenset(profile["name"] for profile in client_policies.profiles),
             messages=message_names(self.realm_file.messages),
-            groups=frozenset(self.access.groups),
+            grants=self.opened_grants,
         )

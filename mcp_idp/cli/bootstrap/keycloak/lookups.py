@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
 
@@ -14,6 +15,9 @@ Object = dict[str, Any]
 
 _AUDIENCES = ("custom", "client")
 REGISTRATION_POLICY = "org.keycloak.services.clientregistration.policy.ClientRegistrationPolicy"
+
+
+_PAGE = 200
 
 
 def read_policies(session: AdminClient) -> dict[str, Object]:
@@ -70,3 +74,38 @@ def carries_audience(owner: Object, audience: str) -> bool:
     """
     configs = [mapper.get("config") or {} for mapper in owner.get("protocolMappers") or []]
     return any(audience in {config.get(f"included.{kind}.audience") for kind in _AUDIENCES} for config in configs)
+
+
+def all_clients(session: AdminClient) -> Iterator[Object]:
+    """Yields the representations of all clients of the realm, reading them page by page.
+
+    Callers that delete clients must read all of them first, because deletions shift the pages.
+    """
+    first = 0
+    while page := session.get("clients", first=str(first), max=str(_PAGE)):
+        first += len(page)
+        yield from page
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultHolder:
+    """A client that has base scopes as default scopes.
+
+    Attributes:
+        id: its internal id.
+        client_id: its client id.
+        scopes: names of these base scopes, sorted.
+    """
+
+    id: str
+    client_id: str
+    scopes: tuple[str, ...]
+
+
+def default_holders(clients: Iterable[Object], bases: Collection[str]) -> tuple[DefaultHolder, ...]:
+    """Returns the clients that have any of `bases` as a default scope; the others are not kept in memory."""
+    return tuple(
+        DefaultHolder(str(client["id"]), str(client["clientId"]), tuple(sorted(held)))
+        for client in clients
+        if (held := set(client.get("defaultClientScopes") or []) & set(bases))
+    )

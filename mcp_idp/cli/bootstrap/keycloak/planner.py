@@ -16,6 +16,7 @@ there.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mcp_idp.cli.bootstrap.changes import Change
@@ -23,12 +24,24 @@ from mcp_idp.cli.bootstrap.errors import ConfigError, PermissionDenied
 from mcp_idp.cli.bootstrap.keycloak.client_authentication import BY_KEY, ClientAuthentication
 from mcp_idp.cli.bootstrap.keycloak.desired import DesiredState
 from mcp_idp.cli.bootstrap.keycloak.executor import PlanExecutor
+from mcp_idp.cli.bootstrap.keycloak.lookups import all_clients, default_holders
+from mcp_idp.cli.bootstrap.keycloak.realm_ownership import (
+    owns_realm,
+    realm_differences,
+    recorded_first,
+    recorded_last,
+    require_no_clash,
+    require_realm_owner,
+)
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import client_policy_changes
 from mcp_idp.cli.bootstrap.keycloak.resources.client_scopes import (
     advertising_changes,
+    base_scope_changes,
     default_scope_list_changes,
+    has_other_resources,
     scope_changes,
     scope_removals,
+    scopes_of_others,
 )
 from mcp_idp.cli.bootstrap.keycloak.resources.clients import (
     adopt_changes,
@@ -54,6 +67,7 @@ from mcp_idp.cli.bootstrap.keycloak.resources.realm import (
     realm_changes,
 )
 from mcp_idp.cli.bootstrap.keycloak.resources.registration_policies import (
+    allowed_scope_changes,
     close_registration,
     desired_policies,
     open_registration,
@@ -74,14 +88,18 @@ from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import (
 from mcp_idp.cli.bootstrap.keycloak.resources.token_exchange import require_no_unmanaged_scopes
 from mcp_idp.cli.bootstrap.keycloak.resources.users import user_changes, user_revocations
 from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState, StateQuery, read_current_state
-from mcp_idp.cli.bootstrap.keycloak.state.managed import forget_changes, record_changes
+from mcp_idp.cli.bootstrap.keycloak.state.managed import record_change, recorded_text
+from mcp_idp.cli.bootstrap.keycloak.state.ownership import Ownership
+from mcp_idp.cli.bootstrap.output import difference_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
 
 __all__ = ["DesiredState", "apply", "plan", "read_state"]
+
+SHARED = "shared"  # the owner of what every resource of the realm writes alike
 
 
 def read_state(session: AdminClient, desired: DesiredState) -> CurrentState:
@@ -94,6 +112,7 @@ def read_state(session: AdminClient, desired: DesiredState) -> CurrentState:
     access = desired.access
     query = StateQuery(
         audience=desired.resource,
+        moved_from=desired.moved_from,
         scopes=access.roles_by_scope,
         roles=access.roles,
         clients=managed_client_ids(access, desired.resource),
@@ -102,7 +121,23 @@ def read_state(session: AdminClient, desired: DesiredState) -> CurrentState:
         groups=access.groups,
         languages=desired.realm_file.messages,
     )
-    return read_current_state(session, query)
+    actual = read_current_state(session, query)
+    if not has_other_resources(access, ownership_of(desired, actual), actual):
+        return actual
+    # Only then are all clients read, page by page: there may be thousands.
+    bases = base_scopes(desired, actual)
+    return replace(actual, default_holders=default_holders(all_clients(session), bases))
+
+
+def base_scopes(desired: DesiredState, actual: CurrentState) -> frozenset[str]:
+    """Returns the base scopes of all resources of the realm."""
+    others = ownership_of(desired, actual).others.values()
+    return frozenset({desired.access.base_scope, *(record.base_scope for record in others)} - {""})
+
+
+def ownership_of(desired: DesiredState, actual: CurrentState) -> Ownership:
+    """Returns whose the objects of the realm are, as the desired state's resource sees it."""
+    return Ownership.of(actual, desired.resource, desired.moved_from)
 
 
 def plan(desired: DesiredState, actual: CurrentState) -> list[Change]:
@@ -115,41 +150,106 @@ def plan(desired: DesiredState, actual: CurrentState) -> list[Change]:
     Returns:
         The changes, in the order in which they must be written; empty if nothing differs.
     """
-    access = desired.access
-    policies = desired_policies(access, desired.realm_file.client_uri_hosts)
-    client_policies = desired.client_policies
-    rules = [
-        *adopt_changes(access, desired.resource, actual),
-        *record_changes(actual.realm, desired.managed_state),
+    ownership = ownership_of(desired, actual)
+    if owns_realm(desired, ownership):
+        return _plan_as_owner(desired, ownership, actual)
+    resource_plan = _plan_of_resource(desired, ownership, actual)
+    shared = [
+        *allowed_scope_changes({*desired.access.scopes, *scopes_of_others(ownership, actual)}, actual),
+        *default_scope_list_changes(desired.access, ownership, actual),
+        *base_scope_changes(actual),
+    ]
+    own = [
+        [*_record(desired, ownership, actual), *resource_plan.restrictions],
+        [*resource_plan.grants, *_forget(desired, ownership, actual)],
+    ]
+    return [*_owned(own[0], desired.resource), *_owned(shared, SHARED), *_owned(own[1], desired.resource)]
+
+
+def _plan_as_owner(desired: DesiredState, ownership: Ownership, actual: CurrentState) -> list[Change]:
+    """Plans the changes of the resource that owns the realm's settings: they surround and precede its own."""
+    access, recorded = desired.access, ownership.records.realm
+    policies = desired_policies(access, desired.realm_file.client_uri_hosts, scopes_of_others(ownership, actual))
+    resource_plan = _plan_of_resource(desired, ownership, actual)
+    own, shared = (desired.resource, SHARED) if ownership.others else ("", "")
+    settings = [
         *key_changes(desired.realm_file.signing_keys, actual),
         *realm_changes(desired.realm_members, actual),
         *message_changes(desired.realm_file.messages, actual),
-        *client_policy_changes(client_policies, actual),
-        *default_role_changes(access, actual),
-        *decomposition_changes(access, actual),
-        *default_group_changes(access, actual),
-        *group_revocations(access, actual),
-        *membership_removals(access, actual),
-        *user_revocations(access, actual),
-        *service_client_role_revocations(access, actual),
-        *client_removals(access, desired.resource, actual),
-        *role_changes(access, actual),
-        *scope_changes(access, desired.resource, actual),
+        *client_policy_changes(desired.client_policies, recorded, actual),
+    ]
+    for_clients = [
         *advertising_changes(access, actual),
         *policy_changes(policies, actual),
-        *default_scope_list_changes(access, desired.resource, actual),
-        *client_changes(access, desired.resource, desired.credentials, actual),
-        *service_client_changes(access, desired.service_clients, actual),
-        *group_changes(access, actual),
-        *user_changes(access, actual),
-        *membership_changes(access, actual),
-        *scope_removals(access, actual),
-        *role_removals(access, actual),
-        *message_removals(desired.realm_file.messages, actual),
-        *forget_changes(actual.realm, desired.managed_state),
+        *default_scope_list_changes(access, ownership, actual),
+        *base_scope_changes(actual),
+    ]
+    removals = message_removals(desired.realm_file.messages, recorded.messages, actual)
+    rules = [
+        *_owned([*_record(desired, ownership, actual), *settings, *resource_plan.restrictions], own),
+        *_owned(for_clients, shared),
+        *_owned([*resource_plan.grants, *removals, *_forget(desired, ownership, actual)], own),
     ]
     closing = list(close_registration(policies, actual)) if rules else []
     return [*closing, *rules, *enable_changes(actual), *open_registration(policies, actual, closed=bool(closing))]
+
+
+@dataclass(frozen=True, slots=True)
+class _ResourcePlan:
+    """The changes to the objects of one resource.
+
+    Attributes:
+        restrictions: what precedes the lists of scopes for clients.
+        grants: what follows them.
+    """
+
+    restrictions: list[Change]
+    grants: list[Change]
+
+
+def _plan_of_resource(desired: DesiredState, ownership: Ownership, actual: CurrentState) -> _ResourcePlan:
+    access, resource = desired.access, desired.resource
+    return _ResourcePlan(
+        restrictions=[
+            *default_role_changes(access, actual),
+            *decomposition_changes(access, actual),
+            *default_group_changes(access, actual),
+            *group_revocations(access, ownership, actual),
+            *membership_removals(access, ownership, actual),
+            *user_revocations(access, ownership, actual),
+            *service_client_role_revocations(access, actual),
+            *client_removals(access, ownership, actual),
+            *role_changes(access, ownership, actual),
+            *scope_changes(access, resource, actual),
+        ],
+        grants=[
+            *client_changes(access, resource, desired.credentials, actual),
+            *service_client_changes(access, resource, desired.service_clients, actual),
+            *group_changes(access, ownership, actual),
+            *user_changes(access, actual),
+            *membership_changes(access, ownership, actual),
+            *scope_removals(access, ownership, actual),
+            *role_removals(access, ownership, actual),
+        ],
+    )
+
+
+def _record(desired: DesiredState, ownership: Ownership, actual: CurrentState) -> Iterator[Change]:
+    """Yields what precedes all other changes: adopted clients' tokens end, and the new objects are recorded."""
+    yield from adopt_changes(desired.access, ownership, actual)
+    recorded = recorded_first(desired, ownership)
+    yield from record_change(actual.realm, recorded_text(actual.realm), ownership.read, recorded, "record")
+
+
+def _forget(desired: DesiredState, ownership: Ownership, actual: CurrentState) -> Iterator[Change]:
+    """Yields what follows the removals: the record is reduced to the desired objects."""
+    before = recorded_first(desired, ownership)
+    after = recorded_last(desired, ownership, users_known=actual.users is not None)
+    yield from record_change(actual.realm, before.text, before, after, "forget")
+
+
+def _owned(changes: list[Change], owner: str) -> list[Change]:
+    return [replace(change, owner=owner) for change in changes]
 
 
 def full_plan(desired: DesiredState, actual: CurrentState) -> list[Change]:
@@ -166,7 +266,8 @@ def apply(
         session: admin client of the realm.
         desired: the desired state.
         on_change: called with each change before it is written.
-        log: receives one line about each thing that could not be read and is therefore left unchanged.
+        log: receives one line about each thing that could not be read, or is another resource's and differs, and is
+            therefore left unchanged.
 
     Returns:
         The number of changes written, the creation of the realm included.
@@ -190,6 +291,8 @@ def apply(
     writer = PlanExecutor(session, actual)
     for line in unreadable_warnings(actual):
         log(f"note: {line}")
+    for line in difference_lines(realm_differences(desired, ownership_of(desired, actual), actual)):
+        log(line)
     for change in changes:
         on_change(change)
         writer.write(change)
@@ -201,13 +304,17 @@ def require_writable(desired: DesiredState, actual: CurrentState) -> None:
 
     Raises:
         PermissionDenied: the state has demo users, groups or service clients, and the admin client may not read users.
-        ConfigError: a scope of an upstream, a service client or a group exists and is unmanaged; everyone has one of
-            the access file's roles by another role; or neither this run nor the provider knows the server's key.
+        ConfigError: another resource owns the realm's settings or an object of the same name; a scope of an upstream, a
+            service client or a group exists and is unmanaged; everyone has one of the access file's roles by another
+            role; or neither this run nor the provider knows the server's key.
     """
+    ownership = ownership_of(desired, actual)
+    require_realm_owner(desired, ownership)
+    require_no_clash(desired, ownership, actual)
     require_no_unmanaged_scopes(desired.access, actual)
-    require_no_unmanaged_clients(desired.access, actual)
+    require_no_unmanaged_clients(desired.access, ownership, actual)
     require_known_key(desired.resource, desired.credentials, actual)
-    require_no_unmanaged_groups(desired.access, actual)
+    require_no_unmanaged_groups(desired.access, ownership, actual)
     require_no_default_roles(desired.access, actual)
     if actual.users is None and desired.access.demo_users:
         raise PermissionDenied(
@@ -218,7 +325,7 @@ def require_writable(desired: DesiredState, actual: CurrentState) -> None:
         raise PermissionDenied(
             "the admin client may not read the roles of machine clients: give it manage-users (check: view-users)"
         )
-    if not actual.groups.known and (desired.access.groups or actual.managed_state.groups):
+    if not actual.groups.known and (desired.access.groups or ownership.own.groups):
         raise PermissionDenied("the admin client may not read groups: give it manage-users (check: view-users)")
 
 

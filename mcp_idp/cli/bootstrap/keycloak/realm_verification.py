@@ -30,12 +30,15 @@ _PAIRWISE = "oidc-sha256-pairwise-sub-mapper"
 DISABLE_PAIRWISE_OPTION = "KC_SPI_PROTOCOL_MAPPER__OIDC_SHA256_PAIRWISE_SUB_MAPPER__ENABLED=false"
 
 
-def verify_provider_metadata(settings: KeycloakSettings, http: httpx.Client) -> str:
+def verify_provider_metadata(
+    settings: KeycloakSettings, http: httpx.Client, scopes_of_others: frozenset[str] = frozenset()
+) -> str:
     """Verifies that the provider's metadata has our issuer, PKCE and our scopes (RFC 8414 sections 2 and 3.3).
 
     Args:
         settings: The settings of the run.
         http: The HTTP client.
+        scopes_of_others: Scopes that other resources of the realm record, which it may advertise too.
 
     Raises:
         VerificationError: It does not.
@@ -53,7 +56,7 @@ def verify_provider_metadata(settings: KeycloakSettings, http: httpx.Client) -> 
     if "S256" not in metadata.get("code_challenge_methods_supported", []):
         raise VerificationError("the provider does not offer PKCE with S256")
     advertised = set(metadata.get("scopes_supported", [])) - {"openid"}
-    if advertised != set(settings.access.scopes):
+    if advertised - scopes_of_others != set(settings.access.scopes):
         raise VerificationError(
             f"the provider advertises the scopes {sorted(advertised)}, not those of the access file"
         )

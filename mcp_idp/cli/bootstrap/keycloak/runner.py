@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import sys
+from collections import Counter
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,8 @@ from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
 from mcp_idp.cli.bootstrap.keycloak.client_authentication import ClientAuthentication
 from mcp_idp.cli.bootstrap.keycloak.credential_loading import public_key_set, service_client_credentials
 from mcp_idp.cli.bootstrap.keycloak.desired import DesiredState
-from mcp_idp.cli.bootstrap.keycloak.planner import apply, full_plan, read_state, require_writable
+from mcp_idp.cli.bootstrap.keycloak.planner import apply, full_plan, ownership_of, read_state, require_writable
+from mcp_idp.cli.bootstrap.keycloak.realm_ownership import realm_differences
 from mcp_idp.cli.bootstrap.keycloak.realm_verification import (
     verify_cimd_announced,
     verify_example_tokens,
@@ -22,7 +25,8 @@ from mcp_idp.cli.bootstrap.keycloak.realm_verification import (
     verify_registration,
 )
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import ANNOUNCED
-from mcp_idp.cli.bootstrap.output import change_lines, count_line, count_noun, line_printer
+from mcp_idp.cli.bootstrap.keycloak.state.managed import Records
+from mcp_idp.cli.bootstrap.output import change_lines, count_line, count_noun, difference_lines, line_printer, unbatched
 from mcp_idp.cli.bootstrap.secret_file import get_or_create_secret, read_secret
 from mcp_idp.cli.bootstrap.verification import (
     create_client,
@@ -32,15 +36,17 @@ from mcp_idp.cli.bootstrap.verification import (
 from mcp_idp.cli.common.launcher import as_launched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import httpx
 
     from mcp_idp.cli.bootstrap.changes import Change
     from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
+    from mcp_idp.cli.bootstrap.keycloak.state.managed import ManagedState
 
 
+_PROGRESS = 100  # a line for each so many requests of one batch
 _USUAL_URL = "http://localhost:3000/mcp"  # the default of `mcp-idp login`
 
 
@@ -79,25 +85,42 @@ def run_apply(
         _require_cimd_announced(settings, http)
         desired = _desired(settings, create_missing=True)
 
+        counted: Counter[str] = Counter()
+
         def on_change(change: Change) -> None:
-            for line in change_lines(change):
+            for line in progress_lines(change, counted):
                 log(line)
 
         changes = apply(session, desired, on_change, log)
         log(count_noun(changes, "change") if changes else "no changes")
+        records = Records.of(session.find() or {})
         verifications = [
-            partial(verify_provider_metadata, settings, http),
+            partial(verify_provider_metadata, settings, http, _scopes_of_others(records, settings)),
             partial(verify_example_tokens, settings, session),
             partial(verify_native_endpoints_disabled, settings, http),
             partial(verify_cimd_announced, settings, http, ANNOUNCED),
             partial(verify_server_metadata, settings, http),
         ]
-        if changes or try_registration:
+        if records.realm.owner == settings.public_url and (changes or try_registration):
             verifications.append(partial(verify_registration, settings, http))
         run_verifications(verifications, log)
     for line in _summary(settings):
         log(line)
     return changes
+
+
+def progress_lines(change: Change, counted: Counter[str]) -> Iterator[str]:
+    """Yields what to print about a change that is about to be written.
+
+    Args:
+        change: the change.
+        counted: the number of changes of each batch so far; updated.
+    """
+    counted[change.batch] += 1
+    if not change.batch:
+        yield from change_lines(change)
+    elif counted[change.batch] % _PROGRESS == 1:
+        yield f"~ {change.batch}: request {counted[change.batch]}"
 
 
 def load_states(
@@ -129,6 +152,44 @@ def _desired(settings: KeycloakSettings, *, create_missing: bool) -> DesiredStat
     return DesiredState.load(settings, _server_credentials(settings, create_missing=create_missing), service_clients)
 
 
+def _scopes_of_others(records: Records, settings: KeycloakSettings) -> frozenset[str]:
+    others = (record for url, record in records.resources.items() if url != settings.public_url)
+    return frozenset().union(*(record.scopes for record in others))
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """What an apply would write now, and what it would leave to others.
+
+    Attributes:
+        changes: the changes, in the order in which an apply would write them.
+        differences: how the realm's settings, which another resource owns, differ from the files.
+        resources: what each resource of the realm owns, by URL.
+        owner: the resource that owns the realm's settings; empty if none does.
+    """
+
+    changes: list[Change]
+    differences: list[Change]
+    resources: Mapping[str, ManagedState]
+    owner: str
+
+
+def plan_report(settings: KeycloakSettings, *, wait: int, log: Callable[[str], None]) -> PlanReport:
+    """Computes what an apply would write now, and whose everything is.
+
+    Args and errors are those of `compute_plan`.
+    """
+    _, desired, actual = load_states(settings, wait=wait, log=log)
+    require_writable(desired, actual)
+    ownership = ownership_of(desired, actual)
+    return PlanReport(
+        full_plan(desired, actual),
+        list(realm_differences(desired, ownership, actual)),
+        ownership.records.resources,
+        ownership.records.realm.owner,
+    )
+
+
 def compute_plan(settings: KeycloakSettings, *, wait: int, log: Callable[[str], None]) -> list[Change]:
     """Computes the changes that an apply would write now.
 
@@ -143,9 +204,19 @@ def compute_plan(settings: KeycloakSettings, *, wait: int, log: Callable[[str], 
     Raises:
         BootstrapError: the plan cannot be computed; the text says what to change.
     """
-    _, desired, actual = load_states(settings, wait=wait, log=log)
-    require_writable(desired, actual)
-    return full_plan(desired, actual)
+    return plan_report(settings, wait=wait, log=log).changes
+
+
+def resource_lines(report: PlanReport) -> Iterator[str]:
+    """Yields whose each object of the realm is, if it has more than one resource."""
+    if len(report.resources) > 1:
+        yield f"this realm has {len(report.resources)} resources:"
+        for url, record in sorted(report.resources.items()):
+            yield f"  {url}" + (" (owns the realm's settings)" if url == report.owner else "")
+            for kind, names in record.names.items():
+                if names:
+                    yield f"    {kind.replace('_', ' ')}: {', '.join(sorted(names))}"
+    yield from difference_lines(report.differences)
 
 
 def plan_lines(settings: KeycloakSettings, changes: list[Change]) -> Iterator[str]:
@@ -155,7 +226,7 @@ def plan_lines(settings: KeycloakSettings, changes: list[Change]) -> Iterator[st
         settings: settings of the run.
         changes: the plan, see `compute_plan`.
     """
-    for change in changes:
+    for change in unbatched(changes):
         yield from change_lines(change, members=True)
     if changes and changes[0].object_label == f"realm {settings.realm}":
         yield "note: Keycloak adds its own scopes and policies to a new realm; apply corrects those too"

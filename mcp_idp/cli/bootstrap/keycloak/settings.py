@@ -48,6 +48,7 @@ class KeycloakSettings:
         service_client_secrets: sources of the service clients' secrets, by client id.
         provider_folder: the folder with `realm.yaml` and `client-policies.yaml`.
         access: the access file.
+        moved_from: the former public URL of the server; empty if it did not move.
         in_container: whether "localhost" means this container only (the image sets RUNNING_IN_CONTAINER).
     """
 
@@ -64,6 +65,7 @@ class KeycloakSettings:
     service_client_secrets: Mapping[str, SecretSource] = field(default_factory=dict)
     provider_folder: Path = Path("idp-config/keycloak")
     access: AccessPolicy
+    moved_from: str = ""
     in_container: bool = False
 
     @property

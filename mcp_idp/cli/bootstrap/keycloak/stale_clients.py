@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mcp_idp.cli.bootstrap.errors import ConfigError, ProviderRequestError
+from mcp_idp.cli.bootstrap.keycloak.lookups import all_clients
 from mcp_idp.cli.bootstrap.keycloak.state.managed import is_managed
 from mcp_idp.cli.bootstrap.output import count_noun
 from mcp_idp.cli.common.console import printable
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_PAGE = 200
 _UNITS = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
 _GONE = 404
 REGISTERED, USED = "CLIENT_REGISTER", "CODE_TO_TOKEN"
@@ -128,17 +128,6 @@ def is_dynamically_registered(client: Object) -> bool:
     Keycloak gives such a client the same UUID as `id` and `clientId`.
     """
     return client["id"] == client["clientId"] and bool(_UUID.fullmatch(client["id"])) and not is_managed(client)
-
-
-def all_clients(session: AdminClient) -> Iterator[Object]:
-    """Yields the representations of all clients of the realm, reading them page by page.
-
-    Callers that delete clients must read all of them first, because deletions shift the pages.
-    """
-    first = 0
-    while page := session.get("clients", first=str(first), max=str(_PAGE)):
-        first += len(page)
-        yield from page
 
 
 def remove(session: AdminClient, stale: StaleClient) -> bool:

@@ -17,7 +17,7 @@ from mcp_idp.cli.bootstrap.keycloak.client_authentication import ClientAuthentic
 from mcp_idp.cli.bootstrap.keycloak.credential_loading import SecretSource, public_key_set
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import merge
 from mcp_idp.cli.bootstrap.keycloak.stale_clients import describe_rule
-from mcp_idp.cli.bootstrap.keycloak.state.managed import STATE_ATTRIBUTE, ManagedState, is_managed
+from mcp_idp.cli.bootstrap.keycloak.state.managed import STATE_ATTRIBUTE, ManagedState, RealmRecord, Records, is_managed
 from mcp_idp.cli.bootstrap.output import change_lines, count_line, format_value, line_printer
 from mcp_idp.cli.common.console import printable
 from mcp_idp.cli.subcommands import run
@@ -128,16 +128,34 @@ def test_steps_that_only_keep_the_order_do_not_count() -> None:
     assert count_line([step, Change("role x", "create", "POST", (), action="create")]).startswith("plan: 1 to create")
 
 
-@pytest.mark.parametrize("text", [None, "", "[]", "{", '{"clients": "all"}', '{"clients": [1, null]}', "null"])
-def test_unmanaged_state_owns_nothing(text: str | None) -> None:
-    assert ManagedState.of({"attributes": {STATE_ATTRIBUTE: text}}) == ManagedState()
-    assert ManagedState.of({}) == ManagedState()
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "[]",
+        "{",
+        '{"clients": "all"}',
+        '{"clients": [1, null]}',
+        "null",
+        '{"resources": {}}',
+        '{"resources": {}, "realm": []}',
+        '{"resources": [], "realm": {"owner": 1}}',
+    ],
+)
+def test_an_invalid_record_owns_nothing(text: str | None) -> None:
+    records = Records.of({"attributes": {STATE_ATTRIBUTE: text}})
+    assert (records.resources, records.realm) == ({}, RealmRecord())
+    assert not any(records.former.values())
+    assert Records.of({}) == Records()
 
 
-def test_the_state_is_read_as_it_was_written() -> None:
-    managed_state = ManagedState(clients=frozenset({"a", "b"}), profiles=frozenset({"p"}))
-    assert ManagedState.of({"attributes": {STATE_ATTRIBUTE: managed_state.text}}) == managed_state
-    assert json.loads(managed_state.text)["clients"] == ["a", "b"]
+def test_the_records_are_read_as_they_were_written() -> None:
+    ours = ManagedState(clients=frozenset({"a", "b"}), base_scope="orders")
+    realm = RealmRecord(owner="http://localhost:1/mcp", profiles=frozenset({"p"}))
+    records = Records(realm=realm, resources={"http://localhost:1/mcp": ours})
+    assert Records.of({"attributes": {STATE_ATTRIBUTE: records.text}}) == records
+    assert json.loads(records.text)["resources"]["http://localhost:1/mcp"]["clients"] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +163,10 @@ def test_the_state_is_read_as_it_was_written() -> None:
     [
         ({"attributes": {"kept.by": "bootstrap_idp"}}, True),
         ({"attributes": {"kept.by": ["bootstrap_idp"]}}, True),
+        ({"attributes": {"kept.by": "http://localhost:3000/mcp"}}, True),
+        ({"attributes": {"kept.by": ["http://localhost:3000/mcp", "http://localhost:3001/mcp"]}}, True),
         ({"attributes": {"kept.by": "somebody"}}, False),
+        ({"attributes": {"kept.by": [None, 1]}}, False),
         ({"attributes": {}}, False),
         ({}, False),
     ],

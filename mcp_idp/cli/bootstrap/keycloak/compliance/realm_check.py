@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from mcp_idp.cli.bootstrap.access_lint import lint
 from mcp_idp.cli.bootstrap.keycloak.compliance.warnings import warnings_of
 from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import find_in_existing_clients, find_weaknesses
-from mcp_idp.cli.bootstrap.keycloak.planner import full_plan
+from mcp_idp.cli.bootstrap.keycloak.lookups import all_clients
+from mcp_idp.cli.bootstrap.keycloak.planner import full_plan, ownership_of
+from mcp_idp.cli.bootstrap.keycloak.realm_ownership import realm_differences, require_no_clash, require_realm_owner
 from mcp_idp.cli.bootstrap.keycloak.realm_verification import enabled_native_endpoints
 from mcp_idp.cli.bootstrap.keycloak.runner import load_states
-from mcp_idp.cli.bootstrap.keycloak.stale_clients import all_clients
-from mcp_idp.cli.bootstrap.output import count_noun, field_json, format_value
+from mcp_idp.cli.bootstrap.output import count_noun, field_json, format_value, unbatched
 from mcp_idp.cli.bootstrap.verification import create_client
 from mcp_idp.cli.common.console import printable
 from mcp_idp.cli.common.launcher import as_launched
@@ -76,7 +77,12 @@ class AuditReport:
             `id`, `what` and `fix`) and `warnings` (strings).
         """
         drift = [
-            {"object": change.object_label, "action": change.action, "fields": [field_json(f) for f in change.fields]}
+            {
+                "object": change.object_label,
+                "action": change.action,
+                "fields": [field_json(f) for f in change.fields],
+                **({"owner": change.owner} if change.owner else {}),
+            }
             for change in self.drift
         ]
         weaknesses = [{"id": weakness.id, "what": weakness.what, "fix": weakness.fix} for weakness in self.weaknesses]
@@ -98,7 +104,11 @@ def audit(settings: KeycloakSettings, *, wait: int, log: Callable[[str], None]) 
         BootstrapError: the realm cannot be audited; the text says what to change.
     """
     session, desired, actual = load_states(settings, wait=wait, log=log)
-    drift = tuple(change for change in full_plan(desired, actual) if change.action != "step")
+    ownership = ownership_of(desired, actual)
+    require_realm_owner(desired, ownership)
+    require_no_clash(desired, ownership, actual)
+    changes = unbatched([*full_plan(desired, actual), *realm_differences(desired, ownership, actual)])
+    drift = tuple(change for change in changes if change.action != "step")
     if not actual.realm:
         return AuditReport(drift, (), tuple(lint(settings.access)))
     clients = list(all_clients(session))
@@ -107,7 +117,7 @@ def audit(settings: KeycloakSettings, *, wait: int, log: Callable[[str], None]) 
         warned = tuple(warnings_of(settings, session, actual, clients, http))
     found = [
         *find_weaknesses(actual, settings.public_url, open_endpoints),
-        *find_in_existing_clients(clients, settings.access, settings.public_url, actual),
+        *find_in_existing_clients(clients, settings.access, settings.public_url, ownership, actual),
     ]
     return AuditReport(drift, tuple(sorted(found, key=lambda weakness: weakness.id)), (*lint(settings.access), *warned))
 
@@ -119,11 +129,12 @@ def _names(change: Change) -> list[str]:
 
 
 def _drift_lines(change: Change) -> Iterator[str]:
+    owner = f" [{printable(change.owner)}]" if change.owner else ""
     if change.action == "create":
-        yield f"drift: {printable(change.object_label)} is missing"
+        yield f"drift: {printable(change.object_label)} is missing{owner}"
     elif change.action == "remove" or not change.fields:
-        yield f"drift: {printable(change.text)}"
+        yield f"drift: {printable(change.text)}{owner}"
     else:
         for field in change.fields:
             name = printable(f"{change.object_label}.{field.name}")
-            yield f"drift: {name} is {format_value(field.old)}, not {format_value(field.new)}"
+            yield f"drift: {name} is {format_value(field.old)}, not {format_value(field.new)}{owner}"

@@ -26,6 +26,7 @@ from mcp_idp.cli.bootstrap.keycloak.resources.groups import unmanaged_roles
 from mcp_idp.cli.bootstrap.keycloak.resources.roles import unmanaged_composites
 from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import CLIENT_CREDENTIALS, find_unmanaged_service_clients
 from mcp_idp.cli.bootstrap.keycloak.state.groups import unmanaged_groups_granting
+from mcp_idp.cli.bootstrap.keycloak.state.ownership import Ownership
 from mcp_idp.cli.bootstrap.output import join_first
 from mcp_idp.cli.bootstrap.verification import Advisory
 from mcp_idp.cli.common.launcher import as_launched
@@ -71,7 +72,11 @@ _NEARLY_FULL = 0.8  # share of the maximum number of clients
 
 
 def warnings_of(
-    settings: KeycloakSettings, session: AdminClient, actual: CurrentState, clients: list[Object], http: httpx.Client
+    settings: KeycloakSettings,
+    session: AdminClient,
+    actual: CurrentState,
+    clients: list[Object],
+    http: httpx.Client,
 ) -> Iterator[str]:
     """Yields one line for each warning.
 
@@ -85,14 +90,15 @@ def warnings_of(
     Raises:
         ProviderUnreachable: Keycloak does not respond.
     """
+    ownership = Ownership.of(actual, settings.public_url, settings.moved_from)
     if actual.users is None and settings.access.demo_users:
         yield "this account may not read users, so demo users were not compared: give it the role view-users"
     if actual.service_client_roles is None:
         yield "this account may not read the roles of machine clients: give it the role view-users"
-    yield from _unmanaged_service_clients(settings, clients, actual)
+    yield from _unmanaged_service_clients(settings, clients, ownership, actual)
     yield from unasked_audiences(settings, clients)
     yield from unmanaged_composites(settings.access, actual)
-    yield from _unmanaged_groups(settings, session, actual)
+    yield from _unmanaged_groups(settings, session, ownership, actual)
     if allows_pairwise_subjects(session):
         yield (
             "a registered client may have pairwise subjects, so one user can have several identities here: "
@@ -117,12 +123,12 @@ def warnings_of(
 
 
 def _unmanaged_service_clients(
-    settings: KeycloakSettings, clients: list[Object], actual: CurrentState
+    settings: KeycloakSettings, clients: list[Object], ownership: Ownership, actual: CurrentState
 ) -> Iterator[str]:
     """Warns of service accounts that the access file does not name, unless a policy rejects the grant for all."""
     if rejects_grant(actual, CLIENT_CREDENTIALS):
         return
-    if names := find_unmanaged_service_clients(clients, settings.access):
+    if names := find_unmanaged_service_clients(clients, settings.access, ownership.recorded_clients):
         yield (
             f"{len(names)} clients outside machine_clients may get tokens without a user ({join_first(names)}): "
             "disable "
@@ -151,7 +157,9 @@ def unasked_audiences(settings: KeycloakSettings, clients: list[Object]) -> Iter
         )
 
 
-def _unmanaged_groups(settings: KeycloakSettings, session: AdminClient, actual: CurrentState) -> Iterator[str]:
+def _unmanaged_groups(
+    settings: KeycloakSettings, session: AdminClient, ownership: Ownership, actual: CurrentState
+) -> Iterator[str]:
     """Warns of groups that grant roles in ways that the access file does not name, if it has groups."""
     access = settings.access
     if not actual.groups.known:
@@ -160,7 +168,7 @@ def _unmanaged_groups(settings: KeycloakSettings, session: AdminClient, actual: 
             "role view-users"
         )
     elif access.groups:
-        yield from unmanaged_roles(access, actual)
+        yield from unmanaged_roles(access, ownership, actual)
         managed_ids = [found["id"] for found in actual.groups.by_name.values()]
         if paths := unmanaged_groups_granting(session, access.roles, managed_ids):
             yield f"groups that are not in the access file grant its roles: {join_first(paths)}"

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mcp_idp.cli.bootstrap.changes import is_satisfied
 from mcp_idp.cli.bootstrap.keycloak.compliance.policy_analysis import ClientPolicyAnalysis
 from mcp_idp.cli.bootstrap.keycloak.lookups import carries_audience
 from mcp_idp.cli.bootstrap.keycloak.realm_verification import disable_options
+from mcp_idp.cli.bootstrap.keycloak.resources.protocol_mappers import audience_mapper
 from mcp_idp.cli.bootstrap.keycloak.resources.service_clients import CLIENT_CREDENTIALS
 from mcp_idp.cli.bootstrap.keycloak.stale_clients import is_dynamically_registered
 from mcp_idp.cli.bootstrap.output import join_first
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
+    from mcp_idp.cli.bootstrap.keycloak.state.ownership import Ownership
 
 _VALIDATED_CLAIMS = frozenset({"iss", "sub", "aud", "azp", "exp", "iat", "scope", "typ"})  # by the MCP server
 # Harmless mappers: they write values that Keycloak itself determines, the user's own `sub` or session notes.
@@ -41,7 +44,7 @@ _FIX = "apply does not change it: remove that, or the {}"
 
 
 def find_in_existing_clients(
-    clients: Iterable[Object], access: AccessPolicy, audience: str, actual: CurrentState
+    clients: Iterable[Object], access: AccessPolicy, audience: str, ownership: Ownership, actual: CurrentState
 ) -> Iterator[Weakness]:
     """Finds weaknesses in unmanaged clients and client scopes that can get tokens for the resource.
 
@@ -49,12 +52,13 @@ def find_in_existing_clients(
         clients: representations of all clients of the realm.
         access: the access file.
         audience: the resource.
+        ownership: whose the realm's objects are.
         actual: the current state of the realm.
 
     Yields:
         One weakness per kind of problem, which names the clients or scopes that have it.
     """
-    managed = actual.managed_state.clients  # not the marker attribute: an anonymous client may have set it
+    managed = ownership.recorded_clients  # not the marker attribute: an anonymous client may have set it
     unmanaged = [client for client in clients if client["clientId"] not in managed]
     suspects = [client for client in unmanaged if _can_have_audience(client, actual.bindings, audience)]
     lifespan = int(actual.realm["accessTokenLifespan"])
@@ -73,10 +77,31 @@ def find_in_existing_clients(
     # Managed scopes are compared by the plan. For the others `access.claims` does not count: Keycloak's built-in scopes
     # write claims such as the user's name.
     scope_names = {name for client in suspects for name in _scopes(client)} - access.roles_by_scope.keys()
+    allowed = {url for rules in access.issuers.values() for url in rules.further_audiences or ()}
+    scope_names -= _scopes_of_other_resources(ownership, actual, allowed)
     forged = [
         name for name in scope_names if _overrides_claims(actual.scopes.get(name, {}), validated_claims, audience=None)
     ]
     yield from _named("S3", "client scope", "writes claims that the server relies on", forged)
+
+
+def _scopes_of_other_resources(
+    ownership: Ownership, actual: CurrentState, allowed: Collection[str]
+) -> frozenset[str]:
+    """Returns the other resources' scopes that add their audience: no token with such a scope is accepted here.
+
+    Those of a resource in `allowed` (`further_audiences`) are left out, because such a token is accepted.
+    """
+    owners = {name: ownership.other_owner("scopes", name) for name in actual.scopes}
+    return frozenset(
+        name
+        for name, owner in owners.items()
+        if owner is not None
+        and owner not in allowed
+        and any(
+            is_satisfied(audience_mapper(owner), mapper) for mapper in actual.scopes[name].get("protocolMappers") or []
+        )
+    )
 
 
 def _named(weakness: str, kind: str, what: str, names: list[str]) -> Iterator[Weakness]:

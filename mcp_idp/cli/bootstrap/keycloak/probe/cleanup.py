@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mcp_idp.cli.bootstrap.errors import BootstrapError, ProviderRequestError
-from mcp_idp.cli.bootstrap.keycloak.lookups import find_client
-from mcp_idp.cli.bootstrap.keycloak.stale_clients import all_clients
+from mcp_idp.cli.bootstrap.keycloak.lookups import all_clients, find_client
 from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, is_managed
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.changes import FieldDiff
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
+    from mcp_idp.cli.bootstrap.keycloak.state.managed import RealmRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def without_grants(policy: Object, grants: Collection[str]) -> Object:
     return without_condition_values(policy, "grant_types", grants)
 
 
-def client_policy_changes(desired: ClientPolicies, actual: CurrentState) -> Iterator[Change]:
+def client_policy_changes(desired: ClientPolicies, recorded: RealmRecord, actual: CurrentState) -> Iterator[Change]:
     """Yields the changes to the realm's lists of client profiles and policies.
 
     A write replaces a whole list, so unmanaged entries are written back unchanged. Profiles are written first, because
@@ -71,12 +72,13 @@ def client_policy_changes(desired: ClientPolicies, actual: CurrentState) -> Iter
 
     Args:
         desired: the desired profiles and policies.
+        recorded: names of the managed ones so far.
         actual: the current state.
     """
-    gone = actual.managed_state.profiles - {profile["name"] for profile in desired.profiles}
+    gone = recorded.profiles - {profile["name"] for profile in desired.profiles}
     in_use = merge(desired.profiles, actual.client_profiles, frozenset())
     yield from _set("profiles", desired.profiles, actual.client_profiles, in_use)
-    dropped = actual.managed_state.policies - {policy["name"] for policy in desired.policies}
+    dropped = recorded.policies - {policy["name"] for policy in desired.policies}
     policies = merge(desired.policies, actual.client_policies, dropped)
     yield from _set("policies", desired.policies, actual.client_policies, policies)
     yield from _set("profiles", [], in_use, merge([], in_use, gone))

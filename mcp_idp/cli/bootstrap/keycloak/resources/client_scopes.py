@@ -2,6 +2,8 @@
 
 The base scope is a default scope of new clients while the realm has one resource, so that a login that asks for no
 scope gets a token for it (docs/registrar.md). Keycloak gives defaults only to clients that register without `scope`.
+With a second resource every base scope is optional, for existing clients too: a token for two resources is valid at
+neither.
 
 Because of the binding, an account without such a role gets neither scope nor audience, whichever client it uses, one
 that registered itself included: Keycloak 26.7.5 gives a user or service account that has none of the bound roles a
@@ -19,16 +21,17 @@ from mcp_idp.cli.bootstrap.keycloak.resources.protocol_mappers import (
     mapper_changes,
     roles_mapper,
 )
-from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, is_managed
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MARKER, is_managed
 from mcp_idp.cli.bootstrap.keycloak.state.roles import ScopeRoleBinding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.cli.bootstrap.changes import Method
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
+    from mcp_idp.cli.bootstrap.keycloak.state.ownership import Ownership
 
 OFFLINE_ACCESS = "offline_access"
 ADVERTISED = "include.in.openid.provider.metadata"
@@ -48,26 +51,26 @@ def scope_changes(access: AccessPolicy, resource: str, actual: CurrentState) -> 
 
     Args:
         access: the access file.
-        resource: the audience of the access file's own scopes.
+        resource: the audience of the access file's own scopes, and the owner of all.
         actual: the current state.
     """
     for name, scope in access.scopes.items():
         user_mappers = [roles_mapper(access.roles_claim), *map(claim_mapper, access.claims)]
         mappers = user_mappers if name == access.base_scope else []
-        yield from _scope_changes(_scope(name, scope.description), resource, mappers, scope.roles, actual)
+        yield from _scope_changes(_scope(name, scope.description, resource), resource, mappers, scope.roles, actual)
     for audience, upstream in access.upstreams.items():
         for name, there in upstream.scopes.items():
-            desired = _scope(name, there.description, advertised="false")
+            desired = _scope(name, there.description, resource, advertised="false")
             yield from _scope_changes(desired, audience, [], there.roles, actual)
 
 
-def scope_removals(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """Yields the removal of managed scopes that are no longer in the access file.
+def scope_removals(access: AccessPolicy, ownership: Ownership, actual: CurrentState) -> Iterator[Change]:
+    """Yields the removal of the resource's scopes that are no longer in the access file.
 
     Keycloak removes a deleted scope from all clients (seen on 26.7.5).
     """
     for name, found in actual.scopes.items():
-        if name not in access.roles_by_scope and is_managed(found):
+        if name not in access.roles_by_scope and ownership.is_ours("scopes", name, found):
             what = "remove, it is no longer in the access file"
             yield Change(f"scope {name}", what, "DELETE", ("client-scopes", found["id"]), action="remove")
 
@@ -89,20 +92,41 @@ def advertising_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[
             yield Change(f"scope {name}", "do not advertise", "PUT", path, body, fields=fields)
 
 
-def default_scope_list_changes(access: AccessPolicy, resource: str, actual: CurrentState) -> Iterator[Change]:
+def default_scope_list_changes(access: AccessPolicy, ownership: Ownership, actual: CurrentState) -> Iterator[Change]:
     """Yields the changes to the realm's scope lists for new clients.
 
-    New clients get `basic` and, while the realm has one resource, the base scope as default scopes; the others of
-    `optional_scopes` as optional scopes.
+    New clients get `basic` and, while the realm has one resource, the base scope as default scopes; the other scopes of
+    all resources and `offline_access` as optional scopes.
 
     Args:
         access: the access file.
-        resource: the audience of the access file's own scopes.
+        ownership: the other resources and their scopes.
         actual: the current state.
     """
-    base = frozenset() if has_other_resources(access, resource, actual) else frozenset({access.base_scope})
-    default = _DEFAULT | base
-    optional = frozenset(optional_scopes(access)) - base
+    base = "" if has_other_resources(access, ownership, actual) else access.base_scope
+    yield from scope_list_changes({*access.scopes, *scopes_of_others(ownership, actual)}, base, actual)
+
+
+def scopes_of_others(ownership: Ownership, actual: CurrentState) -> frozenset[str]:
+    """Returns the scopes of the other resources that new clients may request already.
+
+    A scope is recorded before it exists, and exists before it is bound to roles. So each resource lists its own scopes
+    only, and keeps those that the others listed.
+    """
+    recorded = frozenset().union(*(record.scopes for record in ownership.others.values()))
+    return recorded & (actual.default_scopes | actual.optional_scopes)
+
+
+def scope_list_changes(scopes: Collection[str], base: str, actual: CurrentState) -> Iterator[Change]:
+    """Yields the changes that leave the realm's lists for new clients with these scopes and Keycloak's own two.
+
+    Args:
+        scopes: names of the scopes that new clients may request.
+        base: the one of them that new clients get by default; empty for none.
+        actual: the current state.
+    """
+    default = _DEFAULT | ({base} if base else frozenset())
+    optional = frozenset({*scopes, OFFLINE_ACCESS}) - default
     # A scope cannot be in both lists, so remove first.
     yield from _remove_from("default", actual.default_scopes - default)
     yield from _remove_from("optional", actual.optional_scopes - optional)
@@ -110,12 +134,29 @@ def default_scope_list_changes(access: AccessPolicy, resource: str, actual: Curr
     yield from _add_to("optional", optional - actual.optional_scopes)
 
 
-def has_other_resources(access: AccessPolicy, resource: str, actual: CurrentState) -> bool:
-    """Whether a client scope of the realm adds the audience of a resource that is neither ours nor an upstream's.
+def base_scope_changes(actual: CurrentState) -> Iterator[Change]:
+    """Yields the changes that make base scopes optional for the existing clients that have one as a default scope."""
+    for holder in actual.default_holders:
+        for name in holder.scopes:
+            scope = IdRef("client-scope", name)
+            steps: tuple[tuple[Method, str], ...] = (("DELETE", "default"), ("PUT", "optional"))
+            for method, kind in steps:
+                path = ("clients", holder.id, f"{kind}-client-scopes", scope)
+                what = f"{'add' if method == 'PUT' else 'remove'} {name} ({kind})"
+                fields = (field_diff("default scopes", name, None),)
+                batch = "base scopes become optional for existing clients"
+                yield Change(f"client {holder.client_id}", what, method, path, {}, fields=fields, batch=batch)
 
-    Managed scopes that the access file no longer has do not count: the same apply removes them.
+
+def has_other_resources(access: AccessPolicy, ownership: Ownership, actual: CurrentState) -> bool:
+    """Whether the realm has a resource that is neither ours nor an upstream's.
+
+    That is one with a record, or the audience or owner of any client scope. Our own scopes that the access file no
+    longer has do not count: the same apply removes them.
     """
-    known = {resource, *access.upstreams}
+    if ownership.others or any(ownership.marked_owner("scopes", name, found) for name, found in actual.scopes.items()):
+        return True
+    known = {ownership.resource, *access.upstreams}
     configs = [
         mapper.get("config") or {}
         for name, found in actual.scopes.items()
@@ -126,7 +167,7 @@ def has_other_resources(access: AccessPolicy, resource: str, actual: CurrentStat
     return bool(named - known - {None, ""})
 
 
-def _scope(name: str, description: str, *, advertised: str = "true") -> Json:
+def _scope(name: str, description: str, owner: str, *, advertised: str = "true") -> Json:
     return {
         "name": name,
         "description": description,
@@ -136,7 +177,7 @@ def _scope(name: str, description: str, *, advertised: str = "true") -> Json:
             "display.on.consent.screen": "true",
             "consent.screen.text": description,
             ADVERTISED: advertised,
-            **MANAGED_MARKER,
+            MARKER: owner,
         },
     }
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from mcp_idp.cli.bootstrap.changes import Change, IdRef, Json, field_diff, field_diffs
 from mcp_idp.cli.bootstrap.keycloak.resources.client_scopes import optional_scopes
 from mcp_idp.cli.bootstrap.keycloak.resources.protocol_mappers import mapper_changes
-from mcp_idp.cli.bootstrap.keycloak.resources.token_exchange import RESOURCE_URL, TOKEN_EXCHANGE_ATTRIBUTE
-from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, is_managed
+from mcp_idp.cli.bootstrap.keycloak.resources.token_exchange import TOKEN_EXCHANGE_ATTRIBUTE
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MARKER, is_managed
+from mcp_idp.cli.bootstrap.keycloak.state.ownership import RESOURCE_URL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.client_authentication import ClientAuthentication
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
+    from mcp_idp.cli.bootstrap.keycloak.state.ownership import Ownership
 
 # Everything with which a client could get a token is off; each client enables only what it needs.
 ALL_FLOWS_DISABLED: Json = {
@@ -151,14 +153,14 @@ def client_changes(
     """
     yield from client_diff(_resource_client(access, resource, credentials), actual)
     for client_id, client in access.clients.items():
-        yield from client_diff(_public_client(access, client_id, client), actual)
+        yield from client_diff(_public_client(access, resource, client_id, client), actual)
     for audience, upstream in access.upstreams.items():
         found = actual.clients.get(audience)
         if found is None or is_managed(found):  # an unmanaged client of the API is left unchanged
-            yield from client_diff(_api_client(audience, upstream), actual)
+            yield from client_diff(_api_client(audience, upstream, resource), actual)
 
 
-def adopt_changes(access: AccessPolicy, resource: str, actual: CurrentState) -> Iterator[Change]:
+def adopt_changes(access: AccessPolicy, ownership: Ownership, actual: CurrentState) -> Iterator[Change]:
     """Yields the changes that invalidate registration access tokens of clients that become managed.
 
     The registrant of such a client has a token with which to read its secret and change it (RFC 7592). Keycloak
@@ -166,9 +168,9 @@ def adopt_changes(access: AccessPolicy, resource: str, actual: CurrentState) -> 
     of the managed state, so that an apply that fails midway repeats it.
     """
     upstreams = [name for name in access.upstreams if is_managed(actual.clients.get(name, {}))]
-    for client_id in (resource, *access.clients, *upstreams):
+    for client_id in (ownership.resource, *access.clients, *upstreams):
         found = actual.clients.get(client_id)
-        if found is not None and client_id not in actual.managed_state.clients:
+        if found is not None and client_id not in ownership.own.clients:
             path = ("clients", str(found["id"]), "registration-access-token")
             what = "take over; existing registration tokens for it become invalid"
             yield Change(f"client {client_id}", what, "POST", path)
@@ -179,14 +181,14 @@ def managed_client_ids(access: AccessPolicy, resource: str) -> tuple[str, ...]:
     return (resource, *access.clients, *access.machine_clients, *access.upstreams)
 
 
-def client_removals(access: AccessPolicy, resource: str, actual: CurrentState) -> Iterator[Change]:
-    """Yields the removal of managed clients that are no longer desired.
+def client_removals(access: AccessPolicy, ownership: Ownership, actual: CurrentState) -> Iterator[Change]:
+    """Yields the removal of the resource's clients that are no longer desired.
 
     These are clients dropped from the access file, and the MCP server's own client under a former public URL.
     """
-    for name in sorted(actual.managed_state.clients.difference(managed_client_ids(access, resource))):
+    for name in sorted(ownership.own.clients.difference(managed_client_ids(access, ownership.resource))):
         found = actual.clients.get(name)
-        if found is not None and is_managed(found):
+        if found is not None and ownership.is_ours("clients", name, found):
             what = "remove, neither the access file nor MCP_PUBLIC_URL names it any more"
             yield Change(f"client {name}", what, "DELETE", ("clients", found["id"]), action="remove")
 
@@ -215,14 +217,14 @@ def _resource_client(access: AccessPolicy, resource: str, credentials: ClientAut
             RESOURCE_URL: resource,
             TOKEN_EXCHANGE_ATTRIBUTE: "true" if access.upstreams else "",
             **_map(attributes),
-            **MANAGED_MARKER,
+            MARKER: resource,
         },
         "defaultClientScopes": ["basic"] if access.upstreams else [],  # adds `sub` to exchanged tokens
         "optionalClientScopes": [name for upstream in access.upstreams.values() for name in upstream.scopes],
     }
 
 
-def _api_client(audience: str, upstream: DownstreamApi) -> Json:
+def _api_client(audience: str, upstream: DownstreamApi, owner: str) -> Json:
     """Builds the client that represents an API as an audience in Keycloak. No user can log in with it."""
     return {
         "clientId": audience,
@@ -234,13 +236,13 @@ def _api_client(audience: str, upstream: DownstreamApi) -> Json:
         **ALL_FLOWS_DISABLED,
         "redirectUris": [],
         "webOrigins": [],
-        "attributes": {**MANAGED_MARKER},
+        "attributes": {MARKER: owner},
         "defaultClientScopes": [],
         "optionalClientScopes": [],
     }
 
 
-def _public_client(access: AccessPolicy, client_id: str, client: PublicClient) -> Json:
+def _public_client(access: AccessPolicy, owner: str, client_id: str, client: PublicClient) -> Json:
     return {
         "clientId": client_id,
         "name": client.name,
@@ -253,7 +255,7 @@ def _public_client(access: AccessPolicy, client_id: str, client: PublicClient) -
         "consentRequired": True,
         "redirectUris": list(client.redirect_uris),
         "webOrigins": [],
-        "attributes": {"pkce.code.challenge.method": "S256", **MANAGED_MARKER},
+        "attributes": {"pkce.code.challenge.method": "S256", MARKER: owner},
         "defaultClientScopes": ["basic"],
         "optionalClientScopes": list(optional_scopes(access)),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mcp_idp.cli.bootstrap.changes import Change, field_diffs
+from mcp_idp.cli.bootstrap.keycloak.state.ownership import ROLES_MAPPER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ def roles_mapper(claim: str) -> Json:
         claim: the name of the claim.
     """
     return _mapper(
-        "roles for this resource",
+        ROLES_MAPPER,
         "oidc-usermodel-realm-role-mapper",
         {"claim.name": claim, "multivalued": "true", "jsonType.label": "String", "userinfo.token.claim": "false"},
     )

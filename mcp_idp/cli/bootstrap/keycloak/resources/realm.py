@@ -66,9 +66,9 @@ def message_changes(desired: Localization, actual: CurrentState) -> Iterator[Cha
             yield Change(f"messages {language}", what, "POST", ("localization", language), changed, fields=fields)
 
 
-def message_removals(desired: Localization, actual: CurrentState) -> Iterator[Change]:
-    """Yields the removal of managed texts that the file no longer has."""
-    for name in sorted(actual.managed_state.messages - message_names(desired)):
+def message_removals(desired: Localization, recorded: frozenset[str], actual: CurrentState) -> Iterator[Change]:
+    """Yields the removal of the `recorded` texts that the file no longer has."""
+    for name in sorted(recorded - message_names(desired)):
         language, _, key = name.partition("/")
         if key in actual.messages.get(language, {}):
             what = f"remove {key}, the file no longer has it"

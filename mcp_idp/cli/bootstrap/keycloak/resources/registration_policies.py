@@ -14,10 +14,10 @@ from mcp_idp.access.redirect_uris import redirect_hosts
 from mcp_idp.access.registration_profiles import PROFILES
 from mcp_idp.cli.bootstrap.changes import Change, IdRef, Json, field_diffs, is_satisfied
 from mcp_idp.cli.bootstrap.keycloak.lookups import REGISTRATION_POLICY
-from mcp_idp.cli.bootstrap.keycloak.resources.client_scopes import optional_scopes
+from mcp_idp.cli.bootstrap.keycloak.resources.client_scopes import OFFLINE_ACCESS, optional_scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.cli.bootstrap.changes import Action
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Config = dict[str, list[str]]
 
+ALLOWED_SCOPES = "allowed-client-scopes"
 TRUSTED_HOSTS_POLICY = "trusted-hosts/anonymous"  # decides whether anonymous clients may register at all
 
 # The sender must match a trusted host and none is listed, so every registration is rejected.
@@ -44,12 +45,15 @@ _NAMES = {
 }
 
 
-def desired_policies(access: AccessPolicy, client_uri_hosts: tuple[str, ...]) -> dict[str, Config]:
+def desired_policies(
+    access: AccessPolicy, client_uri_hosts: tuple[str, ...], scopes_of_others: Collection[str] = ()
+) -> dict[str, Config]:
     """Returns the policies that the registration profile requires.
 
     Args:
         access: the access file.
         client_uri_hosts: hosts that known clients name as their home page (RFC 7591 `client_uri`).
+        scopes_of_others: scopes of other resources, which a client may request too.
 
     Returns:
         Configurations by "provider/subtype"; `TRUSTED_HOSTS_POLICY` is the last one.
@@ -64,12 +68,12 @@ def desired_policies(access: AccessPolicy, client_uri_hosts: tuple[str, ...]) ->
     }
     maximum = str(registration.max_clients)
     return {
-        **_common_policies("anonymous", access),
+        **_common_policies("anonymous", access, scopes_of_others),
         "max-clients/anonymous": {"max-clients": [maximum]},
         "registration-web-origins/anonymous": {
             "web-origins": list(registration.web_origins) if profile.anonymous else []
         },
-        **_common_policies("authenticated", access),
+        **_common_policies("authenticated", access, scopes_of_others),
         # In a closed realm an initial access token is useless too: the maximum number of clients is 0.
         "max-clients/authenticated": {"max-clients": [maximum if profile.initial_access_token else "0"]},
         "trusted-hosts/authenticated": allowed if profile.initial_access_token else REJECT_ALL,
@@ -77,7 +81,7 @@ def desired_policies(access: AccessPolicy, client_uri_hosts: tuple[str, ...]) ->
     }
 
 
-def _common_policies(subtype: str, access: AccessPolicy) -> dict[str, Config]:
+def _common_policies(subtype: str, access: AccessPolicy, scopes_of_others: Collection[str]) -> dict[str, Config]:
     return {
         # Explicitly none. The default list has mappers that write any claim from an attribute that the user may edit:
         # with one, a client can forge another user's `sub`.
@@ -85,7 +89,7 @@ def _common_policies(subtype: str, access: AccessPolicy) -> dict[str, Config]:
         # `openid` is not a client scope, but a registration with it is rejected unless it is listed.
         f"allowed-client-templates/{subtype}": {
             "allow-default-scopes": ["true"],
-            "allowed-client-scopes": ["openid", *optional_scopes(access)],
+            ALLOWED_SCOPES: ["openid", *optional_scopes(access), *sorted(scopes_of_others)],
         },
         f"consent-required/{subtype}": {},
         f"scope/{subtype}": {},  # "Full Scope Disabled"
@@ -112,6 +116,30 @@ def policy_changes(desired: dict[str, Config], actual: CurrentState) -> Iterator
     for name, config in desired.items():
         if name != TRUSTED_HOSTS_POLICY:
             yield from _policy_changes(name, config, actual)
+
+
+def allowed_scope_changes(scopes: Collection[str], actual: CurrentState) -> Iterator[Change]:
+    """Yields the changes that let clients register with exactly these scopes and Keycloak's own two.
+
+    They are all that a resource changes that does not own the registration policies; missing ones are for their owner.
+
+    Args:
+        scopes: names of the scopes of all resources.
+        actual: the current state.
+    """
+    for name in ("allowed-client-templates/anonymous", "allowed-client-templates/authenticated"):
+        if name in actual.policies:
+            yield from _policy_changes(name, {ALLOWED_SCOPES: ["openid", OFFLINE_ACCESS, *sorted(scopes)]}, actual)
+
+
+def policy_differences(desired: dict[str, Config], actual: CurrentState) -> Iterator[Change]:
+    """Yields how the policies differ from those of a resource that does not own them, apart from the scopes.
+
+    The changes are for output; nothing writes them.
+    """
+    for name, config in desired.items():
+        own: Config = {member: value for member, value in config.items() if member != ALLOWED_SCOPES}
+        yield from _policy_changes(name, own, actual)
 
 
 def _policy_changes(name: str, config: Config, actual: CurrentState) -> Iterator[Change]:

@@ -7,30 +7,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.changes import Change, IdRef, field_diff
+from mcp_idp.cli.bootstrap.changes import Change, IdRef, field_diff, field_diffs
 from mcp_idp.cli.bootstrap.errors import ConfigError
-from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, is_managed
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MARKER, is_managed, marks_of
 from mcp_idp.cli.bootstrap.keycloak.state.roles import CompositeRoles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mcp_idp.access.policy import AccessPolicy
-    from mcp_idp.cli.bootstrap.changes import FieldDiff, Method
+    from mcp_idp.cli.bootstrap.changes import FieldDiff, Json, Method
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
+    from mcp_idp.cli.bootstrap.keycloak.state.ownership import Ownership
 
 
-def role_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """Yields the creation of missing roles.
+def role_changes(access: AccessPolicy, ownership: Ownership, actual: CurrentState) -> Iterator[Change]:
+    """Yields the creation of missing roles, and the marking of those with the marker of an earlier release.
 
-    Existing roles stay as they are and get no managed marker, because the bootstrap did not create them.
+    Roles without any marker stay as they are, because the bootstrap did not create them.
     """
+    marker = {MARKER: [ownership.resource]}
     for role in access.roles:
-        if role not in actual.roles:
+        found = actual.roles.get(role)
+        if found is None:
             scopes = ", ".join(name for name, roles in access.roles_by_scope.items() if role in roles)
-            marker = {name: [value] for name, value in MANAGED_MARKER.items()}
-            body = {"name": role, "description": f"Brings {scopes}", "attributes": marker}
+            body: Json = {"name": role, "description": f"Brings {scopes}", "attributes": marker}
             yield Change(f"role {role}", "create", "POST", ("roles",), body, action="create")
+        elif ownership.is_ours("roles", role, found) and marks_of(found) != {ownership.resource}:
+            retained: Json = {member: found[member] for member in ("name", "description") if member in found}
+            body = {**retained, "attributes": {**found["attributes"], **marker}}
+            fields = field_diffs({"attributes": marker}, found)
+            yield Change(f"role {role}", "mark with its owner", "PUT", ("roles", role), body, fields=fields)
 
 
 def default_role_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
@@ -118,10 +125,10 @@ def role_grants(about: str, account: IdRef, desired: frozenset[str], current: fr
     )
 
 
-def role_removals(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """Yields the removal of managed roles that no longer grant a scope."""
+def role_removals(access: AccessPolicy, ownership: Ownership, actual: CurrentState) -> Iterator[Change]:
+    """Yields the removal of the resource's roles that no longer grant a scope."""
     for name, found in actual.roles.items():
-        if name not in access.roles and is_managed(found):
+        if name not in access.roles and ownership.is_ours("roles", name, found):
             what = "remove, it no longer grants a scope"
             yield Change(f"role {name}", what, "DELETE", ("roles", name), action="remove")
 

@@ -13,7 +13,7 @@ from mcp_idp.cli.bootstrap.changes import IdRef
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.keycloak.resources.clients import ALL_FLOWS_DISABLED, client_diff
 from mcp_idp.cli.bootstrap.keycloak.resources.roles import role_grants, role_revocations
-from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,24 +24,27 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.client_authentication import ClientAuthentication
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
+    from mcp_idp.cli.bootstrap.keycloak.state.ownership import Ownership
 
 CLIENT_CREDENTIALS = "client_credentials"
 
 
 def service_client_changes(
-    access: AccessPolicy, service_clients: Mapping[str, ClientAuthentication], actual: CurrentState
+    access: AccessPolicy, owner: str, service_clients: Mapping[str, ClientAuthentication], actual: CurrentState
 ) -> Iterator[Change]:
     """Yields the changes to the service clients: the clients themselves, and missing roles of their service accounts.
 
     Args:
         access: the access file.
+        owner: the resource that owns them.
         service_clients: credentials by client id.
         actual: the current state.
     """
     for client_id, service_client in access.machine_clients.items():
-        yield from client_diff(
-            _service_client_client(access, client_id, service_client, service_clients.get(client_id)), actual
-        )
+        definition = _service_client_client(access, client_id, service_client, service_clients.get(client_id))
+        attributes = definition["attributes"]
+        definition["attributes"] = {**(attributes if isinstance(attributes, dict) else {}), MARKER: owner}
+        yield from client_diff(definition, actual)
         yield from _mapped(role_grants, access, client_id, actual)
 
 
@@ -51,7 +54,7 @@ def service_client_role_revocations(access: AccessPolicy, actual: CurrentState) 
         yield from _mapped(role_revocations, access, client_id, actual)
 
 
-def require_no_unmanaged_clients(access: AccessPolicy, actual: CurrentState) -> None:
+def require_no_unmanaged_clients(access: AccessPolicy, ownership: Ownership, actual: CurrentState) -> None:
     """Rejects an access file with a service client whose id belongs to an unmanaged client.
 
     An apply would change that client's flows and replace its secret.
@@ -61,8 +64,8 @@ def require_no_unmanaged_clients(access: AccessPolicy, actual: CurrentState) -> 
     """
     for client_id in access.machine_clients:
         found = actual.clients.get(client_id)
-        # Only the managed state counts: an anonymous client can set the marker through an open native endpoint.
-        if found is not None and client_id not in actual.managed_state.clients:
+        # Only the record counts: an anonymous client can set the marker through an open native endpoint.
+        if found is not None and client_id not in ownership.own.clients:
             raise ConfigError(
                 f"machine_clients.{client_id}: the realm has a client with this id that the bootstrap did not "
                 "create: use "
@@ -70,18 +73,21 @@ def require_no_unmanaged_clients(access: AccessPolicy, actual: CurrentState) -> 
             )
 
 
-def find_unmanaged_service_clients(clients: Iterable[Object], access: AccessPolicy) -> list[str]:
-    """Returns the ids of clients that may use `client_credentials` but are no service clients of the access file.
+def find_unmanaged_service_clients(
+    clients: Iterable[Object], access: AccessPolicy, of_others: Iterable[str] = ()
+) -> list[str]:
+    """Returns the ids of clients that may use `client_credentials` but are no service clients of an access file.
 
     Args:
         clients: client representations.
         access: the access file.
+        of_others: ids of clients that other resources own.
 
     Returns:
         Sorted client ids.
     """
     found = {str(client["clientId"]) for client in clients if client.get("serviceAccountsEnabled")}
-    return sorted(found.difference(access.machine_clients))
+    return sorted(found.difference(access.machine_clients, of_others))
 
 
 def _mapped(
@@ -114,7 +120,7 @@ def _service_client_client(
         "consentRequired": False,
         "redirectUris": [],
         "webOrigins": [],
-        "attributes": {**(attributes if isinstance(attributes, dict) else {}), **MANAGED_MARKER},
+        "attributes": attributes,
         # Keycloak 26.7.5 adds `service_account` to every client with a service account. It adds the client's network
         # address to tokens and grants nothing.
         "defaultClientScopes": ["basic", "service_account"],

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.keycloak.state.managed import is_managed
+from mcp_idp.cli.bootstrap.keycloak.state.ownership import RESOURCE_URL
 
 if TYPE_CHECKING:
     from mcp_idp.access.policy import AccessPolicy
     from mcp_idp.cli.bootstrap.keycloak.lookups import Object
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
 
-RESOURCE_URL = "resource_url"  # client attribute that only the MCP server's own client has
 TOKEN_EXCHANGE_ATTRIBUTE = "standard.token.exchange.enabled"  # noqa: S105 - the name of a client attribute
 EXCHANGE_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 _NAME = "mcp-no-exchange"

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_idp.cli.bootstrap.changes import Change, IdRef, Json, field_diffs
+from mcp_idp.cli.bootstrap.changes import Change, IdRef, field_diffs
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.keycloak.resources.roles import role_grants, role_revocations
-from mcp_idp.cli.bootstrap.keycloak.state.current import DEMO_DOMAIN
+from mcp_idp.cli.bootstrap.keycloak.state.current import DEMO_DOMAIN, demo_profile, is_demo_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mcp_idp.access.policy import AccessPolicy
-    from mcp_idp.cli.bootstrap.keycloak.lookups import Object
     from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
+    from mcp_idp.cli.bootstrap.keycloak.state.ownership import Ownership
 
 
 def user_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
@@ -34,7 +34,7 @@ def user_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]
     if users is None:  # users that cannot be read cannot be compared
         return
     for name, user in access.demo_users.items():
-        desired = _profile(name)
+        desired = demo_profile(name)
         found = users.get(name)
         if found is None:
             credentials = [{"type": "password", "value": user.password, "temporary": False}]
@@ -55,14 +55,22 @@ def user_changes(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]
         )
 
 
-def user_revocations(access: AccessPolicy, actual: CurrentState) -> Iterator[Change]:
-    """Yields the changes that revoke surplus roles of demo users and delete those no longer in the access file."""
+def user_revocations(access: AccessPolicy, ownership: Ownership, actual: CurrentState) -> Iterator[Change]:
+    """Yields the changes that revoke surplus roles of demo users and delete those no longer in the access file.
+
+    A user that another resource names too stays and loses this resource's roles.
+    """
     for name, demo_user in access.demo_users.items():
         yield from role_revocations(
             f"user {name}", IdRef("user", name), frozenset(demo_user.roles), _managed_roles(access, actual, name)
         )
     for name, found in (actual.users or {}).items():
-        if name not in access.demo_users and _is_demo_user(name, found):
+        if name in access.demo_users or name not in ownership.own.users or not is_demo_user(name, found):
+            continue
+        if ownership.other_owner("users", name) is not None:
+            roles = _managed_roles(access, actual, name)
+            yield from role_revocations(f"user {name}", IdRef("user", name), frozenset(), roles)
+        else:
             what = "remove, the access file no longer has this demo user"
             yield Change(f"user {name}", what, "DELETE", ("users", found["id"]), action="remove")
 
@@ -70,18 +78,3 @@ def user_revocations(access: AccessPolicy, actual: CurrentState) -> Iterator[Cha
 def _managed_roles(access: AccessPolicy, actual: CurrentState, name: str) -> frozenset[str]:
     """Returns the user's roles that are in the access file; an apply may revoke only these."""
     return actual.user_roles.get(name, frozenset()) & set(access.roles)
-
-
-def _is_demo_user(name: str, found: Object) -> bool:
-    return all(found.get(member) == value for member, value in _profile(name).items() if member != "enabled")
-
-
-def _profile(name: str) -> Json:
-    """Builds the user profile, complete: at the first login Keycloak would ask for a missing member in a form."""
-    return {
-        "enabled": True,
-        "firstName": "Demo",
-        "lastName": name.capitalize(),
-        "email": f"{name}{DEMO_DOMAIN}",
-        "emailVerified": True,
-    }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mcp_idp.cli.bootstrap.errors import PermissionDenied
 from mcp_idp.cli.bootstrap.keycloak.lookups import carries_audience, find_client, find_user, index_by, read_policies
 from mcp_idp.cli.bootstrap.keycloak.state.groups import GroupQuery, Groups, read_groups
-from mcp_idp.cli.bootstrap.keycloak.state.managed import ManagedState
+from mcp_idp.cli.bootstrap.keycloak.state.managed import Records
 from mcp_idp.cli.bootstrap.keycloak.state.roles import (
     CompositeRoles,
     DefaultRoles,
@@ -21,10 +21,27 @@ from mcp_idp.cli.bootstrap.keycloak.state.roles import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from mcp_idp.cli.bootstrap.changes import Json
     from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
-    from mcp_idp.cli.bootstrap.keycloak.lookups import Object
+    from mcp_idp.cli.bootstrap.keycloak.lookups import DefaultHolder, Object
 
 DEMO_DOMAIN = "@demo.example"  # marks a demo user; reserved by RFC 2606, so no real address has it
+
+
+def demo_profile(name: str) -> Json:
+    """Builds the profile of a demo user, complete: at the first login Keycloak would ask for a missing member."""
+    return {
+        "enabled": True,
+        "firstName": "Demo",
+        "lastName": name.capitalize(),
+        "email": f"{name}{DEMO_DOMAIN}",
+        "emailVerified": True,
+    }
+
+
+def is_demo_user(name: str, found: Object) -> bool:
+    """Checks whether a user (a representation of the admin API) has the profile of a demo user, enabled or not."""
+    return all(found.get(member) == value for member, value in demo_profile(name).items() if member != "enabled")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +65,13 @@ class CurrentState:
         active_keys: algorithms for which the realm has an active key.
         client_profiles: the realm's own client profiles, complete, because a write replaces the list.
         client_policies: the realm's own client policies, complete, because a write replaces the list.
-        clients: the requested clients and those in the managed state, by client id; missing ones are left out.
+        clients: the requested clients and those recorded for the resource, by client id; missing ones are left out.
+        default_holders: clients that have a base scope as a default scope, if that was to be read.
         users: the requested users and all users with a demo address, by name; None if users may not be read.
         user_roles: names of the realm roles assigned directly to each of `users`, by user name.
         service_client_roles: names of the realm roles assigned directly to each service client's service account, by
             client id; None if they may not be read.
-        groups: the requested groups, those in the managed state and the realm's default groups.
+        groups: the requested groups, those recorded for the resource and the realm's default groups.
     """
 
     realm: Object = field(default_factory=dict)
@@ -70,6 +88,7 @@ class CurrentState:
     client_profiles: list[Object] = field(default_factory=list)
     client_policies: list[Object] = field(default_factory=list)
     clients: dict[str, Object] = field(default_factory=dict)
+    default_holders: tuple[DefaultHolder, ...] = ()
     users: dict[str, Object] | None = field(default_factory=dict)
     user_roles: dict[str, frozenset[str]] = field(default_factory=dict)
     service_client_roles: dict[str, frozenset[str]] | None = field(default_factory=dict)
@@ -101,17 +120,18 @@ class CurrentState:
         return min(composites.difference(managed), default=None)
 
     @property
-    def managed_state(self) -> ManagedState:
-        """The managed state recorded in the realm: what the bootstrap created or adopted earlier."""
-        return ManagedState.of(self.realm)
+    def demo_users(self) -> list[str]:
+        """Names of the users that were read and have the profile of a demo user."""
+        return [name for name, found in (self.users or {}).items() if is_demo_user(name, found)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateQuery:
-    """Selects what to read of a realm, in addition to the objects in the managed state.
+    """Selects what to read of a realm, in addition to the objects that are recorded for the resource.
 
     Attributes:
-        audience: client scopes that carry this audience are read with their roles.
+        audience: the resource; client scopes that carry this audience are read with their roles.
+        moved_from: the former URL of the resource; empty if it did not move.
         scopes: names of client scopes to read with their roles.
         roles: names of realm roles to read with their composites.
         clients: ids of clients to read.
@@ -122,6 +142,7 @@ class StateQuery:
     """
 
     audience: str
+    moved_from: str = ""
     scopes: Iterable[str] = ()
     roles: Iterable[str] = ()
     clients: Iterable[str] = ()
@@ -137,7 +158,7 @@ def read_current_state(session: AdminClient, query: StateQuery) -> CurrentState:
     Args:
         session: admin client of the realm.
         query: what to read where the realm may have many objects: clients, users, groups, localization texts,
-            composites of roles and roles of scopes. Objects in the managed state are read too.
+            composites of roles and roles of scopes. Objects recorded for the resource are read too.
 
     Returns:
         The state; empty if the realm does not exist.
@@ -148,15 +169,17 @@ def read_current_state(session: AdminClient, query: StateQuery) -> CurrentState:
     all_scopes = index_by(session.get("client-scopes"), "name")
     all_users = _read_users(session, query.users)
     roles = index_by(session.get("roles", briefRepresentation="false"), "name")
-    users = {name: found for name, found in (all_users or {}).items() if name in set(query.users)}
-    recorded = ManagedState.of(realm).groups
-    query_groups = GroupQuery(desired=query.groups, recorded=recorded, users=users, roles=roles)
+    records = Records.of(realm)
+    named = {*query.users, *_recorded(records, "users", query)}
+    users = {name: found for name, found in (all_users or {}).items() if name in named}
+    recorded_groups = _recorded(records, "groups", query)
+    query_groups = GroupQuery(desired=query.groups, recorded=recorded_groups, users=users, roles=roles)
     managed_scopes = set(query.scopes)
 
     def is_selected(scope: Object) -> bool:
         return scope["name"] in managed_scopes or carries_audience(scope, query.audience)
 
-    names = dict.fromkeys([*query.clients, *sorted(ManagedState.of(realm).clients)])
+    names = dict.fromkeys([*query.clients, *sorted(_recorded(records, "clients", query))])
     all_clients = {name: found for name in names if (found := find_client(session, name))}
     return CurrentState(
         realm=realm,
@@ -168,7 +191,7 @@ def read_current_state(session: AdminClient, query: StateQuery) -> CurrentState:
         default_scopes=_names(session.get("default-default-client-scopes")),
         optional_scopes=_names(session.get("default-optional-client-scopes")),
         policies=read_policies(session),
-        messages=_read_messages(session, query.languages, ManagedState.of(realm)),
+        messages=_read_messages(session, query.languages, records.realm.messages),
         active_keys=frozenset(session.get("keys").get("active") or {}),
         client_profiles=session.get("client-policies", "profiles")["profiles"],
         client_policies=session.get("client-policies", "policies")["policies"],
@@ -181,6 +204,12 @@ def read_current_state(session: AdminClient, query: StateQuery) -> CurrentState:
         service_client_roles=_read_service_client_roles(session, all_clients, query.service_clients),
         groups=read_groups(session, realm, query_groups),
     )
+
+
+def _recorded(records: Records, kind: str, query: StateQuery) -> frozenset[str]:
+    """Returns the recorded names of one kind for the resource; a record of an earlier release counts as a whole."""
+    ours = (records.resources[url] for url in (query.audience, query.moved_from) if url in records.resources)
+    return records.former.get(kind, frozenset()).union(*(record.names[kind] for record in ours))
 
 
 def _read_service_client_roles(
@@ -205,9 +234,9 @@ def _read_service_client_roles(
 
 
 def _read_messages(
-    session: AdminClient, languages: Iterable[str], managed_state: ManagedState
+    session: AdminClient, languages: Iterable[str], recorded: frozenset[str]
 ) -> dict[str, dict[str, str]]:
-    known = dict.fromkeys([*languages, *sorted(name.partition("/")[0] for name in managed_state.messages)])
+    known = dict.fromkeys([*languages, *sorted(name.partition("/")[0] for name in recorded)])
     return {language: session.find("localization", language) or {} for language in known}
 
 

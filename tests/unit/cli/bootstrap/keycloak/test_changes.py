@@ -21,12 +21,12 @@ from mcp_idp.cli.bootstrap.keycloak.resources.roles import unmanaged_composites
 from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 from mcp_idp.cli.bootstrap.keycloak.state.current import DEMO_DOMAIN, CurrentState
 from mcp_idp.cli.bootstrap.keycloak.state.groups import Groups
-from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, STATE_ATTRIBUTE, ManagedState
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, MARKER, STATE_ATTRIBUTE
 from mcp_idp.cli.bootstrap.keycloak.state.roles import CompositeRoles, DefaultRoles, ScopeRoleBinding
 from mcp_idp.cli.bootstrap.keycloak.templates import load_realm_file
 from mcp_idp.cli.bootstrap.output import change_json, change_lines
 from mcp_idp.cli.bootstrap.secret_file import get_or_create_secret
-from tests.support.desired_state import CONFIG, RESOURCE, desired, environment
+from tests.support.desired_state import CONFIG, RESOURCE, desired, environment, recorded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,10 +97,10 @@ def test_accounts_lose_surplus_roles_before_a_scope_is_bound_and_get_missing_one
         return {"id": f"id-{name}", "username": name, "enabled": True, "emailVerified": True, **profile}
 
     there = {name: {"id": f"id-{name}", "name": name, "realmRoles": []} for name in groups}
-    record = {STATE_ATTRIBUTE: ManagedState(clients=frozenset({"exporter"})).text}
+    record = recorded(clients={"exporter"}, users={"reader", "former"})
     actual = CurrentState(
         realm={"enabled": True, "attributes": record},
-        clients={"exporter": {"id": "id-exporter", "clientId": "exporter", "attributes": dict(MANAGED_MARKER)}},
+        clients={"exporter": {"id": "id-exporter", "clientId": "exporter", "attributes": {MARKER: RESOURCE}}},
         users={name: user(name) for name in ("reader", "former")},
         user_roles={"reader": frozenset({"mcp-writer"}), "former": frozenset({"mcp-writer"})},
         service_client_roles={"importer": frozenset({"mcp-writer", "theirs"})},
@@ -137,7 +137,9 @@ def test_a_role_is_bound_before_another_is_unbound(access: AccessPolicy) -> None
     assert changes[2].body == [profile]
 
 
-@pytest.mark.parametrize(("attributes", "managed"), [({"kept.by": ["bootstrap_idp"]}, True), ({}, False)])
+@pytest.mark.parametrize(
+    ("attributes", "managed"), [({"kept.by": ["bootstrap_idp"]}, True), ({"kept.by": [RESOURCE]}, True), ({}, False)]
+)
 def test_a_managed_role_that_includes_others_is_reduced(
     access: AccessPolicy, attributes: dict[str, list[str]], *, managed: bool
 ) -> None:
@@ -160,15 +162,15 @@ def test_a_role_that_all_users_have_by_a_composite_is_bound_to_nothing(access: A
 
 
 @pytest.mark.requirement("existing_realm.registration_token")
-@pytest.mark.parametrize(("recorded", "adopted"), [((), ["mcp-native", RESOURCE]), ((RESOURCE,), ["mcp-native"])])
+@pytest.mark.parametrize(("names", "adopted"), [((), ["mcp-native", RESOURCE]), ((RESOURCE,), ["mcp-native"])])
 def test_an_adopted_client_s_registration_token_is_revoked_first(
-    access: AccessPolicy, recorded: tuple[str, ...], adopted: list[str]
+    access: AccessPolicy, names: tuple[str, ...], adopted: list[str]
 ) -> None:
     # With the managed marker, which an unauthenticated client can set at Keycloak's own registration endpoint.
     clients = {
         name: {"id": name, "clientId": name, "attributes": dict(MANAGED_MARKER)} for name in (RESOURCE, "mcp-native")
     }
-    realm = {"enabled": True, "attributes": {STATE_ATTRIBUTE: ManagedState(clients=frozenset(recorded)).text}}
+    realm = {"enabled": True, "attributes": recorded(clients=names)}
     changes = plan(desired(access), CurrentState(realm=realm, clients=clients))
     first = [change for change in changes if change.path[-1:] == ("registration-access-token",)]
     assert sorted(str(change.path[1]) for change in first) == sorted(adopted)

@@ -12,7 +12,8 @@ from mcp_idp.cli.bootstrap.keycloak.compliance.warnings import unasked_audiences
 from mcp_idp.cli.bootstrap.keycloak.resources.client_scopes import default_scope_list_changes, has_other_resources
 from mcp_idp.cli.bootstrap.keycloak.settings import KeycloakSettings
 from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
-from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, MARKER
+from mcp_idp.cli.bootstrap.keycloak.state.ownership import Ownership
 from tests.support.desired_state import CONFIG, RESOURCE, environment
 
 ACCESS = load_access(CONFIG / "access.yaml")
@@ -31,7 +32,7 @@ def realm(*scopes: dict[str, Any], default: frozenset[str], optional: frozenset[
 
 
 def steps(actual: CurrentState) -> list[str]:
-    return [change.what for change in default_scope_list_changes(ACCESS, RESOURCE, actual)]
+    return [change.what for change in default_scope_list_changes(ACCESS, Ownership.of(actual, RESOURCE), actual)]
 
 
 @pytest.mark.requirement("bootstrap.default_scope")
@@ -58,13 +59,15 @@ def test_a_realm_of_an_earlier_release_moves_the_base_scope_in_an_order_that_key
         (scope("mcp:tools", "custom", "https://former.example/mcp"), False),
         (scope("mcp:admin", "custom", "https://former.example/mcp"), False),
         ({**scope("former", "custom", "https://former.example/mcp"), "attributes": MANAGED_MARKER}, False),
+        ({**scope("former", "custom", "https://former.example/mcp"), "attributes": {MARKER: RESOURCE}}, False),
+        ({**scope("theirs", "custom", RESOURCE), "attributes": {MARKER: "https://crm.example/mcp"}}, True),
         ({"id": "basic", "name": "basic", "protocolMappers": [{"config": {"claim.name": "sub"}}]}, False),
         ({"id": "empty", "name": "empty"}, False),
     ],
 )
 def test_a_second_resource_makes_the_base_scope_optional(other: dict[str, Any], *, several: bool) -> None:
     actual = realm(other, default=frozenset({"basic", "mcp:tools"}), optional=OTHERS)
-    assert has_other_resources(ACCESS, RESOURCE, actual) is several
+    assert has_other_resources(ACCESS, Ownership.of(actual, RESOURCE), actual) is several
     moved = ["new clients no longer get mcp:tools (default)", "new clients get mcp:tools (optional)"]
     assert steps(actual) == (moved if several else [])
 
@@ -78,7 +81,7 @@ def test_a_downstream_api_is_no_second_resource() -> None:
     )
     access = ACCESS.model_copy(update={"upstreams": {"orders-api": api}})
     actual = realm(scope("former", "custom", "orders-api"), default=frozenset(), optional=frozenset())
-    assert not has_other_resources(access, RESOURCE, actual)
+    assert not has_other_resources(access, Ownership.of(actual, RESOURCE), actual)
 
 
 def client(name: str, **members: Any) -> dict[str, Any]:

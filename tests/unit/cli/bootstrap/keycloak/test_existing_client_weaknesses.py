@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from mcp_idp.access.models import IssuerOverrides
 from mcp_idp.access.policy import AccessPolicy, load_access
 from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import find_in_existing_clients
 from mcp_idp.cli.bootstrap.keycloak.probe import payloads
+from mcp_idp.cli.bootstrap.keycloak.resources.protocol_mappers import audience_mapper
 from mcp_idp.cli.bootstrap.keycloak.state.current import CurrentState
-from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, STATE_ATTRIBUTE, ManagedState
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER
+from mcp_idp.cli.bootstrap.keycloak.state.ownership import Ownership
 from mcp_idp.cli.bootstrap.keycloak.state.roles import ScopeRoleBinding
+from tests.support.desired_state import recorded
 
 if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.compliance.weaknesses import Weakness
@@ -32,7 +36,6 @@ HARD_ROLE = {"protocolMapper": "oidc-hardcoded-role-mapper", "config": {"role": 
 NESTED = {"protocolMapper": "oidc-hardcoded-claim-mapper", "config": {"claim.name": "mcp_roles.x"}}
 DOTTED = {"protocolMapper": "oidc-usermodel-attribute-mapper", "config": {"claim.name": r"https://a\.example/b"}}
 THEIRS = {"clientId": "theirs", "id": "1"}
-RECORD = ManagedState(clients=frozenset({"recorded"})).text
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +46,11 @@ def access() -> AccessPolicy:
 
 def _found(access: AccessPolicy, clients: list[dict[str, Any]], **scopes: dict[str, Any]) -> list[Weakness]:
     actual = CurrentState(
-        realm={"accessTokenLifespan": 300, "attributes": {STATE_ATTRIBUTE: RECORD}},
+        realm={"accessTokenLifespan": 300, "attributes": recorded(clients={"recorded"})},
         scopes=scopes,
         bindings={"mcp:tools": ScopeRoleBinding(), "tutorial": ScopeRoleBinding()},
     )
-    return list(find_in_existing_clients(clients, access, RESOURCE, actual))
+    return list(find_in_existing_clients(clients, access, RESOURCE, Ownership.of(actual, RESOURCE), actual))
 
 
 @pytest.mark.requirement("existing_realm.clients")
@@ -105,6 +108,50 @@ def test_an_unmanaged_scope_in_our_tokens_is_checked_too(
     weaknesses = _found(access, [client], basic={"protocolMappers": [mapper]}, other={"protocolMappers": [ROLES]})
     assert ["a client scope that already existed" in weakness.what for weakness in weaknesses] == [True] * there
     assert all("(basic)" in weakness.what for weakness in weaknesses)
+
+
+NOTES = "http://localhost:3100/mcp"
+OFF = audience_mapper(NOTES)
+OFF["config"] = {**cast("dict[str, str]", OFF["config"]), "access.token.claim": "false"}
+
+
+@pytest.mark.requirement("existing_realm.clients", "several_servers.ownership")
+@pytest.mark.parametrize(
+    ("owner", "mappers", "reported"),
+    [
+        (NOTES, [ROLES, audience_mapper(NOTES)], False),
+        (NOTES, [payloads.SUB_FORGING_MAPPER, audience_mapper(NOTES)], False),
+        (NOTES, [ROLES], True),
+        (NOTES, [ROLES, OFF], True),
+        (NOTES, [ROLES, audience_mapper(RESOURCE)], True),
+        (RESOURCE, [ROLES, audience_mapper(NOTES)], True),
+    ],
+)
+def test_a_scope_of_another_server_is_no_weakness_if_it_makes_the_token_invalid_here(
+    access: AccessPolicy, owner: str, mappers: list[dict[str, Any]], *, reported: bool
+) -> None:
+    client = {"id": UUID, "clientId": UUID, "optionalClientScopes": ["mcp:tools", "notes"]}
+    actual = CurrentState(
+        realm={"accessTokenLifespan": 300, "attributes": recorded(owner, scopes={"notes"})},
+        scopes={"notes": {"name": "notes", "protocolMappers": mappers}},
+        bindings={"mcp:tools": ScopeRoleBinding()},
+    )
+    found = list(find_in_existing_clients([client], access, RESOURCE, Ownership.of(actual, RESOURCE), actual))
+    assert ["(notes)" in weakness.what for weakness in found] == [True] * reported
+
+
+@pytest.mark.requirement("existing_realm.clients", "several_servers.ownership")
+def test_a_scope_of_another_server_is_checked_if_its_audience_is_allowed_here(access: AccessPolicy) -> None:
+    client = {"id": UUID, "clientId": UUID, "optionalClientScopes": ["mcp:tools", "notes"]}
+    actual = CurrentState(
+        realm={"accessTokenLifespan": 300, "attributes": recorded(NOTES, scopes={"notes"})},
+        scopes={"notes": {"name": "notes", "protocolMappers": [ROLES, audience_mapper(NOTES)]}},
+        bindings={"mcp:tools": ScopeRoleBinding()},
+    )
+    rules = IssuerOverrides(further_audiences=(NOTES,))
+    allowing = access.model_copy(update={"issuers": {"http://localhost:8080/realms/mcp": rules}})
+    (found,) = find_in_existing_clients([client], allowing, RESOURCE, Ownership.of(actual, RESOURCE), actual)
+    assert "(notes)" in found.what
 
 
 @pytest.mark.requirement("existing_realm.clients")

@@ -27,9 +27,10 @@ from mcp_idp.cli.bootstrap.keycloak.state.groups import (
     Groups,
     read_groups,
 )
-from mcp_idp.cli.bootstrap.keycloak.state.managed import MANAGED_MARKER, STATE_ATTRIBUTE, ManagedState
+from mcp_idp.cli.bootstrap.keycloak.state.managed import MARKER
 from mcp_idp.cli.bootstrap.keycloak.state.roles import ScopeRoleBinding
 from mcp_idp.cli.bootstrap.keycloak.templates import load_client_policies_file, load_realm_file
+from tests.support.desired_state import recorded
 
 if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.changes import Change
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 CONFIG = Path(__file__).parents[5] / "idp-config"
 RESOURCE = "http://localhost:3000/mcp"
-MARKED = {name: [value] for name, value in MANAGED_MARKER.items()}
+MARKED = {MARKER: [RESOURCE]}
 
 
 def access_with(groups: dict[str, tuple[str, ...]]) -> AccessPolicy:
@@ -60,8 +61,8 @@ def group(name: str, *roles: str, **members: Any) -> dict[str, Any]:
     return {"id": f"id-{name}", "name": name, "attributes": MARKED, "realmRoles": list(roles), **members}
 
 
-def realm(*recorded: str) -> dict[str, Any]:
-    return {"enabled": True, "attributes": {STATE_ATTRIBUTE: ManagedState(groups=frozenset(recorded)).text}}
+def realm(*groups: str) -> dict[str, Any]:
+    return {"enabled": True, "attributes": recorded(groups=groups)}
 
 
 def about_groups(changes: list[Change]) -> list[str]:
@@ -121,7 +122,9 @@ def test_only_a_group_with_neither_marker_nor_state_is_unmanaged() -> None:
     state = desired({"staff": ("mcp-reader",)})
     unmarked = group("staff") | {"attributes": {"kept.by": ["somebody"]}}
     theirs = Groups(by_name={"staff": unmarked})
-    how_to_adopt = r"groups.staff: .*the attribute kept.by with the value bootstrap_idp: .*removes it with its members"
+    how_to_adopt = (
+        r"groups.staff: .*the attribute kept.by with the value http://localhost:3000/mcp: .*removes it with its members"
+    )
     with pytest.raises(ConfigError, match=how_to_adopt):
         require_writable(state, CurrentState(realm=realm(), groups=theirs))
     require_writable(state, CurrentState(realm=realm("staff"), groups=theirs))
@@ -129,13 +132,13 @@ def test_only_a_group_with_neither_marker_nor_state_is_unmanaged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "recorded", "rejected"), [(("staff",), (), True), ((), ("staff",), True), ((), (), False)]
+    ("named", "known", "rejected"), [(("staff",), (), True), ((), ("staff",), True), ((), (), False)]
 )
 def test_groups_that_may_not_be_read_are_not_planned(
-    named: tuple[str, ...], recorded: tuple[str, ...], *, rejected: bool
+    named: tuple[str, ...], known: tuple[str, ...], *, rejected: bool
 ) -> None:
     expected = desired(dict.fromkeys(named, ("mcp-reader",)))
-    actual = CurrentState(realm=realm(*recorded), groups=Groups(known=False))
+    actual = CurrentState(realm=realm(*known), groups=Groups(known=False))
     assert about_groups(plan(expected, actual)) == []
     if rejected:
         with pytest.raises(PermissionDenied, match="may not read groups"):

@@ -52,7 +52,7 @@ def test_with_upstreams_the_grant_is_denied_to_all_clients_but_the_servers(acces
     without, state = desired(load_access(CONFIG / "access.yaml")), desired(access)
     assert GRANT in _grants(without)
     assert set(_grants(without)) - set(_grants(state)) == {GRANT}
-    assert "mcp-no-exchange" not in without.managed_state.policies | without.managed_state.profiles
+    assert "mcp-no-exchange" not in without.realm_record.policies | without.realm_record.profiles
     (policy,) = [p for p in state.client_policies.policies if p["name"] == "mcp-no-exchange"]
     (condition,) = policy["conditions"]
     assert condition["configuration"]["is-negative-logic"] is True

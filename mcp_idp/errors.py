@@ -27,7 +27,10 @@ Sources: RFC 6750 section 3.1, RFC 9110 section 15, RFC 6585.
 from __future__ import annotations
 
 from enum import StrEnum, auto
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class TokenErrorReason(StrEnum):
@@ -246,11 +249,19 @@ class ToolNotListed(NotListed):
 
 
 class OriginNotAllowed(AuthError):
-    """The Origin of the web page that sent the request is not in the allow list (ALLOWED_ORIGINS)."""
+    """The Origin of the web page that sent the request is not in the allow list (ALLOWED_ORIGINS).
+
+    Args:
+        origins: the values of the Origin headers.
+    """
 
     status = 403
     code = "forbidden_origin"
     description = "Requests from this Origin are not allowed. The server's ALLOWED_ORIGINS lists those that are."
+
+    def __init__(self, origins: Iterable[str] = ()) -> None:
+        super().__init__()
+        self.origins = tuple(origins)
 
 
 class HostNotAllowed(AuthError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
+from logging import DEBUG, INFO, WARNING
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +18,18 @@ import structlog
 from mcp_idp.errors import (
     AuditUnavailable,
     AuthError,
+    InsufficientRole,
+    InsufficientScope,
     InvalidToken,
     MissingCredentials,
     NotListed,
+    OriginNotAllowed,
     ProviderUnavailable,
     RateLimited,
 )
 from mcp_idp.principal import user_client_key
 from mcp_idp.util.repeated_events import RepeatedEvents
+from mcp_idp.util.urls import is_below_invalid
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
@@ -204,8 +209,8 @@ class DecisionRecorder:
             return
         correlation_id = secrets.token_hex(8)
         is_recorded = self._is_recorded(error, principal)
-        record = log.warning if is_recorded else log.debug
-        record(
+        log.log(
+            _level(error) if is_recorded else DEBUG,
             "request_rejected",
             status=error.status,
             code=error.code,
@@ -252,6 +257,21 @@ def _actor_field(principal: Principal) -> dict[str, str | None]:
     return {} if actor is None else {"actor": _log_safe(actor.subject or actor.client)}
 
 
+def _level(error: AuthError) -> int:
+    """Returns the log level of a rejection: a warning if the operator may have to change something.
+
+    Expired tokens and missing permissions are usual. No web page exists below `.invalid` (RFC 6761 section 6.4); such
+    an Origin comes from a test, for example that of `mcp-idp doctor`.
+    """
+    match error:
+        case InvalidToken() | InsufficientScope() | InsufficientRole():
+            return INFO
+        case OriginNotAllowed() if all(is_below_invalid(origin) for origin in error.origins):
+            return INFO
+        case _:
+            return WARNING
+
+
 def _reason(error: AuthError) -> str:
     match error:
         case InvalidToken():
@@ -279,6 +299,8 @@ def _log_fields(error: AuthError) -> dict[str, str | int | None]:
         case NotListed():
             # A name that is not a string is not logged, only its type: it may be an arbitrarily large structure.
             return {"tool": _log_safe(error.name if isinstance(error.name, str) else type(error.name).__name__)}
+        case OriginNotAllowed():
+            return {"origin": _log_safe(", ".join(error.origins)), "hint": error.description}
         case _:
             return {"detail": _log_safe(" ".join([error.description, *getattr(error, "__notes__", ())]))}
 

@@ -251,9 +251,7 @@ class AuthMiddleware:
 
     def _cors(self, origins: list[bytes]) -> Headers:
         if len(origins) != 1 or not self._transport_security.is_allowed_origin(origins[0]):
-            error = OriginNotAllowed()
-            error.add_note(", ".join(repr(origin) for origin in origins))
-            raise error
+            raise OriginNotAllowed(origin.decode("latin-1") for origin in origins)
         return cors_headers(origins[0])
 
     async def _principal(self, scope: Scope, authorization: list[bytes]) -> Principal:

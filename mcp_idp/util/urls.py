@@ -40,6 +40,13 @@ def _is_non_global_ip(host: str) -> bool:
         return False
 
 
+def is_below_invalid(value: str) -> bool:
+    """Whether a host or origin is below `.invalid`, a domain in which no name exists (RFC 6761 section 6.4)."""
+    authority = (value.partition("://")[2] or value).partition("/")[0]
+    host = authority.rpartition("@")[2].partition(":")[0]
+    return host.lower().rstrip(".").endswith(".invalid")
+
+
 def is_http_url(value: str) -> bool:
     """Whether a value is meant as an http(s) URL, however it is written; it need not be a valid one."""
     return value.strip().lower().startswith(("http://", "https://"))

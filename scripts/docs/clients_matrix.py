@@ -23,9 +23,9 @@ _HEAD = """\
 `./scripts/clients run`, then `./scripts/clients matrix`, which writes this page. Nothing on it was taken from source.
 
 *not run*: no test has tried it. *needs a model*: the program calls tools only when a language model asks it to.
-*failed*: the test failed. *refused person*: a user without a role logs in; the embedded provider (`mcp-idp demo`) grants
-all scopes to everybody. *refresh*: the stored access token is made invalid. *step up*: a call needs a scope that the
-login did not ask for. With Keycloak clients register through the [registrar](../registrar.md), with Dex through its
+*failed*: the test failed. *refused person*: a user without a role logs in; the embedded provider (`mcp-idp demo`)
+grants all scopes to everybody. *refresh*: the stored access token is made invalid. *step up*: a call needs a scope that
+the login did not ask for. With Keycloak clients register through the [registrar](../registrar.md), with Dex through its
 [registration proxy](../dex.md).
 """
 _COMMANDS = """\

@@ -32,6 +32,14 @@ def _here(block: str) -> bool:
     return not any(block.startswith(start) for start in ELSEWHERE)
 
 
+AFTER_ACCESS = "docker compose up --wait && docker compose restart registrar mcp-server"
+
+
+def test_the_readme_and_the_access_file_say_the_same_to_run_after_a_change() -> None:
+    assert f"| `idp-config/access.yaml` | `{AFTER_ACCESS}` |" in README
+    assert f"`{AFTER_ACCESS}`" in (ROOT / "idp-config" / "access.yaml").read_text(encoding="utf-8")
+
+
 @pytest.mark.containers
 @pytest.mark.parametrize("block", [block for block in SHELL if _here(block)])
 def test_a_shell_block_works_as_it_stands(block: str, stack: Stack) -> None:

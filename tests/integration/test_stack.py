@@ -6,10 +6,11 @@ import base64
 import json
 import re
 import shutil
+import subprocess
 import time
 from contextlib import suppress
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -61,6 +62,29 @@ def test_the_bootstrap_ends_with_the_next_steps(stack: Stack) -> None:
     for required in ("reader", "writer", "admin", "nobody", stack.url, "./scripts/login"):
         assert required in end
     assert f"127.0.0.1:{stack.keycloak_port}" not in end
+
+
+def test_the_log_of_the_first_apply_is_short_and_readable(stack: Stack) -> None:
+    text = stack.compose("logs", "--no-log-prefix", "bootstrap").stdout
+    first, _, _ = text.partition("Next:")
+    assert len(first.splitlines()) < 25
+    assert re.search(r"\d+ changes: 3 roles, 4 scopes, 2 clients, 4 users,", first)
+    assert not re.search(r"\\u|\\x|[{\[]\"", text)
+
+
+def test_the_doctor_leaves_no_warning(stack: Stack) -> None:
+    def server_log() -> list[dict[str, Any]]:
+        text = stack.compose("logs", "--no-log-prefix", "mcp-server").stdout
+        return [json.loads(line[line.index("{") :]) for line in text.splitlines() if "{" in line]
+
+    before = len(server_log())
+    ended = subprocess.run(
+        ["./scripts/doctor", stack.url], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    added = server_log()[before:]
+    assert {line["event"] for line in added} >= {"request_rejected", "host_not_allowed"}
+    assert [line for line in added if line["level"] not in {"info", "debug"}] == []
 
 
 @pytest.mark.requirement("stack.login")

@@ -188,12 +188,12 @@ def preflights_again(testbed: DoctorTestbed) -> None:
 
 
 def _accept_any_host(request: Any, message: HttpResponse) -> None:
-    if request.headers["host"] == "evil.example":
+    if request.headers["host"] == "doctor.invalid":
         message.status = 401
 
 
 def _accept_any_origin(request: Any, message: HttpResponse) -> None:
-    if request.headers.get("origin") == "https://evil.example":
+    if request.headers.get("origin") == "https://doctor.invalid":
         message.status = 401
 
 

@@ -180,6 +180,7 @@ _VERIFY = click.option(
     is_flag=True,
     help="test a registration even if nothing changed; it is removed at once",
 )
+_VERBOSE = click.option("--verbose", is_flag=True, help="print each change of a new realm, too")
 _OLDER_THAN = click.option(
     "--older-than", type=duration, default="30d", metavar="TIME", help="minimum age, such as 12h, 30d [30d]"
 )
@@ -224,9 +225,10 @@ _add(
     "apply",
     "configure the provider from the files, and verify it",
     "Reads the provider's configuration, prints and writes the differences, verifies the result. Writes nothing\n"
-    "if nothing differs. What another server of the realm owns stays as it is.",
+    "if nothing differs. Only counts the changes of a new realm. What another server of the realm owns stays as it is.",
     _MOVED_FROM,
     _VERIFY,
+    _VERBOSE,
 )
 _add(
     "check",

@@ -19,6 +19,7 @@ class BootstrapOptions:
         wait: How long to wait for a provider that is still starting, in seconds.
         json: Whether to print JSON.
         verify: Whether `apply` verifies with a test registration even if nothing changed.
+        verbose: Whether `apply` prints each change of a new realm.
         older_than: The minimum age of clients that `prune` lists, in seconds.
         unused: Whether `prune` lists only clients that were never used for a login.
         delete: Whether `prune` removes what it lists.
@@ -32,6 +33,7 @@ class BootstrapOptions:
     wait: int = 120
     json: bool = False
     verify: bool = False
+    verbose: bool = False
     older_than: int = 30 * 86400
     unused: bool = False
     delete: bool = False

@@ -30,6 +30,8 @@ _LABEL_STYLES = {
 }
 _LONGEST_VALUE = 160
 _MAX_NAMES = 5
+# The consent page isolates a client's name from the text around it (UAX #9 section 2.4.2). Output escapes isolates.
+_ISOLATED = "\u2068{0}\u2069"
 
 
 def change_lines(change: Change, *, members: bool = False) -> Iterator[str]:
@@ -107,16 +109,28 @@ def field_json(field: FieldDiff) -> dict[str, object]:
 
 def format_value(value: object) -> str:
     """Returns a value as one line of printable characters, truncated to 160 characters."""
-    if value is None or value == []:
-        return "(none)"
-    if isinstance(value, str):
-        text = value or '""'
-    elif isinstance(value, list) and all(isinstance(part, str) for part in value):
-        text = ", ".join(value)
-    else:
-        text = json.dumps(value, ensure_ascii=False, default=str)
-    text = printable(text)
+    text = printable(_plain_text(value).replace(_ISOLATED, "{0}"))
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def _plain_text(value: object, *, nested: bool = False) -> str:
+    """Returns a value without the syntax of JSON; an executor or condition of a client policy as "name (settings)"."""
+    match value:
+        case _ if value in (None, [], {}):
+            return "(none)"
+        case str():
+            return value or '""'
+        case list():
+            text = ", ".join(_plain_text(part, nested=True) for part in value)
+            return f"[{text}]" if nested else text
+        case {"executor": str(name), **rest} | {"condition": str(name), **rest}:
+            settings = rest.get("configuration", rest)
+            return f"{name} ({_plain_text(settings)})" if settings else name
+        case dict():
+            text = ", ".join(f"{name}: {_plain_text(member, nested=True)}" for name, member in value.items())
+            return f"({text})" if nested else text
+        case _:
+            return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def count_noun(count: int, noun: str, plural: str = "") -> str:

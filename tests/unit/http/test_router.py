@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.app import running
 from tests.support.mcp_calls import INITIALIZE
@@ -43,3 +44,27 @@ async def test_no_part_of_the_request_is_in_the_body(path: str) -> None:
     assert response.json()["error_description"].endswith(f"exactly {URL}")
     assert "evil" not in response.text
     assert "other" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "level"),
+    [
+        ({"host": "evil.example"}, "warning"),
+        ({"host": "invalid"}, "warning"),
+        ({"host": "a.invalid.example"}, "warning"),
+        ({"host": "doctor.invalid"}, "info"),
+        ({"host": "Doctor.INVALID.:3000"}, "info"),
+        ({"origin": "https://evil.example"}, "warning"),
+        ({"origin": "https://evil.example/.invalid"}, "warning"),
+        ({"origin": "https://doctor.invalid:8443"}, "info"),
+        ({"authorization": "Bearer expired-or-forged"}, "info"),
+        ({"authorization": "Bearer"}, "warning"),
+    ],
+    ids=str,
+)
+async def test_only_a_rejection_that_may_need_a_change_is_a_warning(headers: dict[str, str], level: str) -> None:
+    async with running() as server:
+        with capture_logs() as lines:
+            response = await server.client.post("/mcp", headers=headers, json=INITIALIZE)
+    assert response.status_code in {400, 401, 403, 421}
+    assert [line["log_level"] for line in lines if line["event"] != "authenticated"] == [level]

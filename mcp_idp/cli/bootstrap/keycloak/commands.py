@@ -52,7 +52,8 @@ _DRIFTED = 1
 
 def _apply(options: BootstrapOptions, environ: Mapping[str, str]) -> int:
     settings = replace(KeycloakSettings.load(environ, "apply"), moved_from=options.moved_from)
-    run_apply(settings, wait=options.wait, try_registration=options.verify, log=line_printer(sys.stdout))
+    log = line_printer(sys.stdout)
+    run_apply(settings, wait=options.wait, try_registration=options.verify, verbose=options.verbose, log=log)
     return 0
 
 

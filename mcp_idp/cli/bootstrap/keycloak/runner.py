@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 
 _PROGRESS = 100  # a line for each so many requests of one batch
+_COUNTED_KINDS = ("role", "scope", "client", "user")  # of a new realm
 _USUAL_URL = "http://localhost:3000/mcp"  # the default of `mcp-idp login`
 
 
@@ -60,6 +61,7 @@ def run_apply(
     *,
     wait: int,
     try_registration: bool = False,
+    verbose: bool = False,
     log: Callable[[str], None] = print_now,
 ) -> int:
     """Brings the provider to the desired state and verifies the result.
@@ -69,6 +71,7 @@ def run_apply(
         wait: how long to wait for a provider that is still starting, in seconds.
         try_registration: whether to verify with a test registration even if nothing changed. The test client is
             removed at once.
+        verbose: whether to print each change of a new realm, too. Otherwise they are counted.
         log: receives each output line.
 
     Returns:
@@ -85,14 +88,13 @@ def run_apply(
         _require_cimd_announced(settings, http)
         desired = _desired(settings, create_missing=True)
 
-        counted: Counter[str] = Counter()
-
-        def on_change(change: Change) -> None:
-            for line in progress_lines(change, counted):
-                log(line)
-
-        changes = apply(session, desired, on_change, log)
-        log(count_noun(changes, "change") if changes else "no changes")
+        written = _ChangeLog(log, verbose=verbose)
+        try:
+            changes = apply(session, desired, written.record, log)
+        except BaseException:
+            written.print_unprinted()
+            raise
+        written.print_total(changes)
         records = Records.of(session.find() or {})
         verifications = [
             partial(verify_provider_metadata, settings, http, _scopes_of_others(records, settings)),
@@ -109,18 +111,58 @@ def run_apply(
     return changes
 
 
-def progress_lines(change: Change, counted: Counter[str]) -> Iterator[str]:
-    """Yields what to print about a change that is about to be written.
+class _ChangeLog:
+    """Prints the changes of an apply. Those of a new realm are counted instead, unless all are requested.
 
     Args:
-        change: the change.
-        counted: the number of changes of each batch so far; updated.
+        log: receives each output line.
+        verbose: whether to print the changes of a new realm, too.
     """
-    counted[change.batch] += 1
-    if not change.batch:
-        yield from change_lines(change)
-    elif counted[change.batch] % _PROGRESS == 1:
-        yield f"~ {change.batch}: request {counted[change.batch]}"
+
+    def __init__(self, log: Callable[[str], None], *, verbose: bool) -> None:
+        self._log = log
+        self._verbose = verbose
+        self._requests: Counter[str] = Counter()  # of each batch
+        self._created: Counter[str] = Counter()  # of each kind of object
+        self._unprinted: list[str] | None = None  # None: each change is printed
+
+    def record(self, change: Change) -> None:
+        """Prints or counts a change that is about to be written."""
+        lines = self._lines(change)
+        if self._unprinted is not None:
+            self._unprinted += lines
+            if change.action == "create":
+                self._created[change.object_label.rpartition(" ")[0]] += 1
+            return
+        for line in lines:
+            self._log(line)
+        if change.action == "create" and change.object_label.startswith("realm ") and not self._verbose:
+            self._unprinted = []
+
+    def print_unprinted(self) -> None:
+        """Prints the changes that were only counted, to show where an apply failed."""
+        for line in self._unprinted or ():
+            self._log(line)
+
+    def print_total(self, changes: int) -> None:
+        """Prints the number of changes.
+
+        Args:
+            changes: how many were written.
+        """
+        if self._unprinted is None:
+            self._log(count_noun(changes, "change") if changes else "no changes")
+            return
+        created = ", ".join(count_noun(self._created[kind], kind) for kind in _COUNTED_KINDS)
+        self._log(f"{changes} changes: {created}, and the settings of the realm (`apply --verbose` prints each)")
+
+    def _lines(self, change: Change) -> list[str]:
+        self._requests[change.batch] += 1
+        if not change.batch:
+            return list(change_lines(change))
+        if self._requests[change.batch] % _PROGRESS == 1:
+            return [f"~ {change.batch}: request {self._requests[change.batch]}"]
+        return []
 
 
 def load_states(

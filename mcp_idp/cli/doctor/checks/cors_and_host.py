@@ -55,7 +55,9 @@ ANY_ORIGIN = Rule(
     why="servers must reject an unknown Origin: otherwise any page can call it from a visitor's browser",
     source="MCP transports 2026-07-28, Security Warning",
 )
-_UNTRUSTED_HOST = "evil.example"
+_UNTRUSTED_HOST = (
+    "doctor.invalid"  # no name exists below .invalid, so the server logs no warning (RFC 6761 section 6.4)
+)
 _HEADERS = ("authorization", "content-type", "mcp-protocol-version")
 
 

@@ -106,7 +106,24 @@ def test_a_name_chosen_by_a_client_moves_no_cursor() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "(none)"), ([], "(none)"), ("", '""'), (True, "true"), (["a", "b"], "a, b"), ({"a": 1}, '{"a": 1}')],
+    [
+        (None, "(none)"),
+        ([], "(none)"),
+        ({}, "(none)"),
+        ("", '""'),
+        (True, "true"),
+        (0, "0"),
+        (["a", "b"], "a, b"),
+        ({"a": 1, "b": ["x", "y"]}, "a: 1, b: [x, y]"),
+        ([{"a": {"b": None}}], "(a: (b: (none)))"),
+        ([{"executor": "reject-request", "configuration": {}}], "reject-request"),
+        (
+            [{"executor": "pkce-enforcer", "configuration": {"auto-configure": True}}, {"condition": "any-client"}],
+            "pkce-enforcer (auto-configure: true), any-client",
+        ),
+        ("“\u2068{0}\u2069” asks", "“{0}” asks"),
+        ("“\u2068evil\u2069” asks", "“\\u2068evil\\u2069” asks"),
+    ],
 )
 def test_values_are_printed_in_one_line(value: object, text: str) -> None:
     assert format_value(value) == text

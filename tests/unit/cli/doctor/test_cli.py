@@ -45,8 +45,8 @@ def test_findings_are_exit_code_1_and_one_json_object(fake: Fake, capsys: pytest
     names = [finding["finding"] for finding in document["findings"]]
     assert {"not_at_root", "preflight", "any_host", "any_origin"} <= set(names)
     by_name = {finding["finding"]: finding for finding in document["findings"]}
-    assert by_name["any_host"]["observed"] == "Host: evil.example is accepted like its own"
-    assert by_name["any_origin"]["observed"].startswith("Origin: https://evil.example is accepted")
+    assert by_name["any_host"]["observed"] == "Host: doctor.invalid is accepted like its own"
+    assert by_name["any_origin"]["observed"].startswith("Origin: https://doctor.invalid is accepted")
     assert by_name["preflight"]["reports"][0].startswith("https://github.com/")
     severities = [finding["severity"] for finding in document["findings"]]
     assert severities == sorted(severities, key=["error", "warning", "info"].index)

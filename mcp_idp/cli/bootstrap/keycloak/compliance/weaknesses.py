@@ -85,9 +85,7 @@ def find_in_existing_clients(
     yield from _named("S3", "client scope", "writes claims that the server relies on", forged)
 
 
-def _scopes_of_other_resources(
-    ownership: Ownership, actual: CurrentState, allowed: Collection[str]
-) -> frozenset[str]:
+def _scopes_of_other_resources(ownership: Ownership, actual: CurrentState, allowed: Collection[str]) -> frozenset[str]:
     """Returns the other resources' scopes that add their audience: no token with such a scope is accepted here.
 
     Those of a resource in `allowed` (`further_audiences`) are left out, because such a token is accepted.

@@ -193,7 +193,7 @@ def test_the_image_is_built_once_with_the_defaults_of_its_file(services: dict[st
     assert services["keycloak"]["build"] == built
     assert services["keycloak-2"]["build"] is None
     assert services["keycloak-2"]["image"] == services["keycloak"]["image"]
-    assert 'ARG DB=postgres CACHE=ispn\n' in IMAGE
+    assert "ARG DB=postgres CACHE=ispn\n" in IMAGE
 
 
 def test_its_access_file_has_the_same_scopes_and_nothing_open() -> None:

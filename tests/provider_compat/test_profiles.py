@@ -16,6 +16,7 @@ from mcp_idp.config import load_settings
 from mcp_idp.config.env import SettingsError
 from mcp_idp.config.settings import Settings
 from mcp_idp.config.validation import validate_provider
+from mcp_idp.errors import InvalidToken, TokenErrorReason
 from mcp_idp.providers import PROFILES, profile_for
 from mcp_idp.testing.issuer import ISSUER, NOW, RESOURCE, Issuer
 from mcp_idp.tokens.claims import ClaimsPolicy, validate_claims
@@ -121,6 +122,72 @@ def test_introspection_mode_is_rejected_where_no_endpoint_is_found(name: str) ->
     with pytest.raises(SettingsError):
         validate_provider(introspecting)
     validate_provider(replace(introspecting, introspect_url="https://id.example.com/introspect"))
+
+
+CLIENT_CLAIMS = ("client_id", "azp", "cid", "appid")
+CLIENT_CLAIMS_OF = {
+    "keycloak": ["azp"],
+    "dex": ["azp"],
+    "nanoidp": ["client_id"],
+    "authentik": ["azp"],
+    "zitadel": ["client_id", "azp"],
+    "ory": ["client_id"],
+    "authelia": ["client_id"],
+    "okta": ["cid"],
+    "auth0": ["azp", "client_id"],
+    "entra": ["azp", "appid"],
+    "cognito": ["client_id"],
+    "google": ["client_id", "azp"],
+    "generic": ["client_id", "azp", "cid", "appid"],
+}
+
+
+def _rules_of(profile: Any) -> ClaimsPolicy:
+    return ClaimsPolicy(
+        issuer=ISSUER,
+        audience=RESOURCE,
+        profile=profile,
+        access=ACCESS,
+        roles_claim="roles",
+        leeway=0,
+        max_lifetime=3600,
+    )
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_client_is_read_from_the_provider_s_own_claims_only(name: str) -> None:
+    rules = _rules_of(replace(PROFILES[name], token_type_claims=(), access_token_only_claims=(), user_claim=None))
+    claims = {name: value for name, value in Issuer().claims().items() if name not in CLIENT_CLAIMS}
+    client_of = {
+        claim: validate_claims({**claims, claim: f"from {claim}"}, rules, NOW).client for claim in CLIENT_CLAIMS
+    }
+    expected = CLIENT_CLAIMS_OF[name]
+    assert client_of == {claim: f"from {claim}" if claim in expected else None for claim in CLIENT_CLAIMS}
+    with_all = {**claims, **{claim: f"from {claim}" for claim in CLIENT_CLAIMS}}
+    assert validate_claims(with_all, rules, NOW).client == f"from {expected[0]}"
+
+
+@pytest.mark.parametrize(
+    ("name", "claim"),
+    [
+        ("dex", "azp"),
+        ("authentik", "uid"),
+        ("zitadel", "jti"),
+        ("ory", "client_id"),
+        ("authelia", "client_id"),
+        ("okta", "cid"),
+        ("auth0", "azp"),
+        ("entra", "azp"),
+    ],
+)
+def test_a_token_without_the_claims_of_access_tokens_only_is_rejected(name: str, claim: str) -> None:
+    rules = _rules_of(replace(PROFILES[name], token_type_claims=(), user_claim=None))
+    marks = {*CLIENT_CLAIMS, "uid", "jti"}
+    claims = {name: value for name, value in Issuer().claims().items() if name not in marks}
+    assert validate_claims({**claims, claim: "1"}, rules, NOW).subject
+    with pytest.raises(InvalidToken) as rejected:
+        validate_claims(claims, rules, NOW)
+    assert rejected.value.reason is TokenErrorReason.TOKEN_TYPE
 
 
 @pytest.mark.anyio

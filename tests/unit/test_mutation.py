@@ -9,7 +9,16 @@ from textwrap import dedent
 import pytest
 
 from scripts.mutation.finder import STRICT_KEYWORDS, WEAKNESSES, find_removals
-from scripts.mutation.remove_checks import EXPLAINED, MODULES, TESTS, describe, select_tests, short_name, without_reason
+from scripts.mutation.remove_checks import (
+    EXPLAINED,
+    MODULES,
+    TESTS,
+    describe,
+    own_tests,
+    select_tests,
+    short_name,
+    without_reason,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -264,6 +273,13 @@ def test_a_constant_meets_every_test_and_first_those_that_are_named_after_it() -
     (removal,) = find_removals("mcp_idp/a.py", b"ZITADEL = Profile(roles_claim=1)\n")
     contexts = {"mcp_idp/a.py": {}, "mcp_idp/b.py": {1: {"one"}, 2: {"two[zitadel]"}}}
     assert select_tests(removal, contexts) == (["two[zitadel]", "one"], [])
+
+
+def test_a_constant_meets_the_tests_of_its_module_s_own_file() -> None:
+    (removal,) = find_removals("mcp_idp/a.py", b"ZITADEL = Profile(roles_claim=1)\n")
+    contexts = {"mcp_idp/a.py": {0: {"own"}, 1: {"runs"}}, "mcp_idp/b.py": {1: {"one"}}}
+    assert select_tests(removal, contexts) == (["own", "runs"], [])
+    assert own_tests("mcp_idp/http_server/limits.py") == "tests/unit/http_server/test_limits.py::"
 
 
 def test_an_unnoticed_removal_needs_a_reason_on_the_page() -> None:

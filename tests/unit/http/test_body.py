@@ -9,12 +9,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mcp_idp.http.body import count_memory
 from mcp_idp.testing.corpus.model import BOTH, MODERN
 from mcp_idp.testing.issuer import ISSUER, NOW, RESOURCE
 from tests.support.app import running
 from tests.support.mcp_calls import LEGACY, open_session, ping
 
 pytestmark = pytest.mark.anyio
+
+
+async def test_other_requests_are_served_while_a_long_message_is_counted() -> None:
+    served = 0
+
+    async def serve() -> None:
+        nonlocal served
+        while True:
+            served += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(serve())
+    await count_memory(b'["' + b"x" * 1_000_000 + b'"]')
+    other.cancel()
+    assert served > 1
 
 
 META = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}

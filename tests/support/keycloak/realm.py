@@ -245,9 +245,10 @@ class Realm:
         return {"status": response.status_code, **response.json()}
 
     def token(self, **form: str) -> Json:
-        """Sends a request to the token endpoint; returns the response with its `status`."""
+        """Sends a request to the token endpoint; returns the status and the JSON members, or a proxy's `text`."""
         response = self.server.request("POST", self.token_url, data=form)
-        return {"status": response.status_code, **response.json()}
+        is_json = "json" in response.headers.get("content-type", "")
+        return {"status": response.status_code, **(response.json() if is_json else {"text": response.text[:200]})}
 
     def introspect(self, token: str) -> Json:
         """Introspects `token` as our server does (RFC 7662)."""

@@ -53,7 +53,7 @@ KEYCLOAK = (
     ("executor", "realm_ownership"),
     ("planner", "removal"),
     ("realm_verification",),
-    ("initial_access_tokens", "stale_clients"),
+    ("change_log", "initial_access_tokens", "stale_clients"),
     ("admin_accounts",),
     ("runner",),
     ("compliance",),

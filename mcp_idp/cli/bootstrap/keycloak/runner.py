@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from mcp_idp.access.registration_profiles import PROFILES
 from mcp_idp.cli.bootstrap.errors import ConfigError
 from mcp_idp.cli.bootstrap.keycloak.admin_client import AdminClient
+from mcp_idp.cli.bootstrap.keycloak.change_log import ChangeLog
 from mcp_idp.cli.bootstrap.keycloak.client_authentication import ClientAuthentication
 from mcp_idp.cli.bootstrap.keycloak.credential_loading import public_key_set, service_client_credentials
 from mcp_idp.cli.bootstrap.keycloak.desired import DesiredState
@@ -26,7 +26,7 @@ from mcp_idp.cli.bootstrap.keycloak.realm_verification import (
 )
 from mcp_idp.cli.bootstrap.keycloak.resources.client_policies import ANNOUNCED
 from mcp_idp.cli.bootstrap.keycloak.state.managed import Records
-from mcp_idp.cli.bootstrap.output import change_lines, count_line, count_noun, difference_lines, line_printer, unbatched
+from mcp_idp.cli.bootstrap.output import change_lines, count_line, difference_lines, line_printer, unbatched
 from mcp_idp.cli.bootstrap.secret_file import get_or_create_secret, read_secret
 from mcp_idp.cli.bootstrap.verification import (
     create_client,
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     from mcp_idp.cli.bootstrap.keycloak.state.managed import ManagedState
 
 
-_PROGRESS = 100  # a line for each so many requests of one batch
-_COUNTED_KINDS = ("role", "scope", "client", "user")  # of a new realm
 _USUAL_URL = "http://localhost:3000/mcp"  # the default of `mcp-idp login`
 
 
@@ -88,7 +86,7 @@ def run_apply(
         _require_cimd_announced(settings, http)
         desired = _desired(settings, create_missing=True)
 
-        written = _ChangeLog(log, verbose=verbose)
+        written = ChangeLog(log, verbose=verbose)
         try:
             changes = apply(session, desired, written.record, log)
         except BaseException:
@@ -109,60 +107,6 @@ def run_apply(
     for line in _summary(settings):
         log(line)
     return changes
-
-
-class _ChangeLog:
-    """Prints the changes of an apply. Those of a new realm are counted instead, unless all are requested.
-
-    Args:
-        log: receives each output line.
-        verbose: whether to print the changes of a new realm, too.
-    """
-
-    def __init__(self, log: Callable[[str], None], *, verbose: bool) -> None:
-        self._log = log
-        self._verbose = verbose
-        self._requests: Counter[str] = Counter()  # of each batch
-        self._created: Counter[str] = Counter()  # of each kind of object
-        self._unprinted: list[str] | None = None  # None: each change is printed
-
-    def record(self, change: Change) -> None:
-        """Prints or counts a change that is about to be written."""
-        lines = self._lines(change)
-        if self._unprinted is not None:
-            self._unprinted += lines
-            if change.action == "create":
-                self._created[change.object_label.rpartition(" ")[0]] += 1
-            return
-        for line in lines:
-            self._log(line)
-        if change.action == "create" and change.object_label.startswith("realm ") and not self._verbose:
-            self._unprinted = []
-
-    def print_unprinted(self) -> None:
-        """Prints the changes that were only counted, to show where an apply failed."""
-        for line in self._unprinted or ():
-            self._log(line)
-
-    def print_total(self, changes: int) -> None:
-        """Prints the number of changes.
-
-        Args:
-            changes: how many were written.
-        """
-        if self._unprinted is None:
-            self._log(count_noun(changes, "change") if changes else "no changes")
-            return
-        created = ", ".join(count_noun(self._created[kind], kind) for kind in _COUNTED_KINDS)
-        self._log(f"{changes} changes: {created}, and the settings of the realm (`apply --verbose` prints each)")
-
-    def _lines(self, change: Change) -> list[str]:
-        self._requests[change.batch] += 1
-        if not change.batch:
-            return list(change_lines(change))
-        if self._requests[change.batch] % _PROGRESS == 1:
-            return [f"~ {change.batch}: request {self._requests[change.batch]}"]
-        return []
 
 
 def load_states(

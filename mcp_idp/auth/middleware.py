@@ -25,14 +25,8 @@ from mcp_idp.auth.stream_comments import serve_with_comments
 from mcp_idp.auth.stream_expiry import SUBSCRIPTIONS_LISTEN, end_stream_with_token
 from mcp_idp.config.rate_limit_settings import NO_LIMITS
 from mcp_idp.errors import AuthError, InvalidToken, OriginNotAllowed, TooManyRequests
-from mcp_idp.http.body import (
-    MESSAGE_SCOPE_KEY,
-    ClientDisconnect,
-    count_memory,
-    parse_json_object,
-    read_body,
-    replay,
-)
+from mcp_idp.http.body import MESSAGE_SCOPE_KEY, ClientDisconnect, read_body
+from mcp_idp.http.long_messages import LongMessages
 from mcp_idp.http.responses import Response
 from mcp_idp.http.transport_security import TransportSecurity, cors_headers, merge_headers, preflight_headers
 from mcp_idp.principal import Principal, user_key
@@ -121,6 +115,7 @@ class AuthMiddleware:
         self._exchange = exchange
         self._budget = budget
         self._stream_comments = stream_comments
+        self._long_messages = LongMessages()
         self._limits = limits or UserLimits(NO_LIMITS, {}, time.time)
         self._known = KnownTokens(time.time) if known is None else known
         # The verifiers return the same cached principal for the same token, so each is authorized and logged once.
@@ -173,13 +168,12 @@ class AuthMiddleware:
             caller = self._authenticate_cached(principal)
             body = await read_body(receive, share)
             if scope["method"] == "POST":
-                await share.reserve(await count_memory(body))
-                document = parse_json_object(body)
+                document = await self._long_messages.parse(body, user_key(principal), share)
                 runs = await self._resolve(caller, document)
                 self._authorize_message(caller, document, runs)
                 slot.begin_message(document, runs.also)
             # Only a POST carries a message. The body of any other method was not validated, so it is not forwarded.
-            receive = replay(body if document is not None else b"", receive)
+            receive = self._long_messages.replay(body if document is not None else b"", receive, user_key(principal))
             correlation_id = self._decisions.record_allowed(principal, document, runs.also)
         except ClientDisconnect:
             return

@@ -11,7 +11,7 @@ from mcp_idp.util import strict_json
 from mcp_idp.util.request_memory import BYTE_COST, VALUE_COST, WIDE_BYTE_COST
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Receive
+    from starlette.types import Receive
 
     from mcp_idp.util.request_memory import MemoryShare
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_INITIALIZE_BYTES = 16 * 1024
 # A response repeats the id of its request.
 MAX_ID_CHARACTERS = 256
-_LONG_BYTES = 64 * 1024
+LONG_BYTES = 64 * 1024
 MESSAGE_SCOPE_KEY = "mcp_idp.message"
 """Key of the ASGI scope under which the auth middleware passes on the validated JSON-RPC message.
 
@@ -71,7 +71,7 @@ async def count_memory(body: bytes) -> int:
     try:
         for count in strict_json.counting(body):
             values = count
-            if len(body) > _LONG_BYTES:
+            if len(body) > LONG_BYTES:
                 await asyncio.sleep(0)
     except strict_json.TooManyValues as error:
         raise BodyTooLarge(
@@ -108,13 +108,3 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
     if isinstance(request_id, str) and len(request_id) > MAX_ID_CHARACTERS:
         raise InvalidBody(f"Send an id of at most {MAX_ID_CHARACTERS} characters.")
     return document
-
-
-def replay(body: bytes, receive: Receive) -> Receive:
-    """Returns a `receive` that yields `body`, exactly the bytes that were validated, and then reads from `receive`."""
-    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def next_message() -> Message:
-        return pending.pop() if pending else await receive()
-
-    return next_message

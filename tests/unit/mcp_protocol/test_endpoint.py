@@ -17,7 +17,8 @@ from mcp_idp.access.policy import load_access
 from mcp_idp.auth.context import AuthenticatedCaller, request_context
 from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.settings import Settings
-from mcp_idp.http.body import MESSAGE_SCOPE_KEY, parse_json_object, read_body, replay
+from mcp_idp.http.body import MESSAGE_SCOPE_KEY, parse_json_object, read_body
+from mcp_idp.http.long_messages import LongMessages
 from mcp_idp.mcp_protocol.endpoint import McpEndpoint, non_streaming_tools
 from mcp_idp.mcp_protocol.registry import register, tool
 from mcp_idp.mcp_protocol.sessions import MAX_SESSIONS_EACH
@@ -389,7 +390,7 @@ async def test_every_form_of_response_sees_the_state_of_one_lifespan(caplog: pyt
         with request_context(caller):
             await endpoint(
                 {**scope, "user": caller, MESSAGE_SCOPE_KEY: parse_json_object(body)},
-                replay(body, receive),
+                LongMessages().replay(body, receive, None),
                 send,
             )
 

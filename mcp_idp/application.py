@@ -48,6 +48,7 @@ from mcp_idp.observability.audit import open_audit_log
 from mcp_idp.observability.metrics import MeasuredRequests, Metrics
 from mcp_idp.observability.metrics_export import open_metrics_export
 from mcp_idp.principal import Principal
+from mcp_idp.state_metrics import observe_state
 from mcp_idp.tokens.issuers import TokenVerifierRegistry
 from mcp_idp.util.clock import Clock
 from mcp_idp.util.memory_plan import TOKEN_BYTES
@@ -64,8 +65,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from mcp_idp.config.settings import Settings
-    from mcp_idp.observability.audit import AuditLog
-    from mcp_idp.tokens.issuers import IssuerVerifier
 
 
 log = structlog.get_logger(__name__)
@@ -173,7 +172,7 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
     limited = limits.limit_addresses(router, transport_security, decisions)
     if metrics is None:
         return limited
-    _observe_state(metrics, usage, sessions, trusted.all if trusted else (), audit)
+    observe_state(metrics, usage, sessions, trusted.all if trusted else (), audit)
     return metrics.measure_requests(limited, paths)
 
 
@@ -188,66 +187,6 @@ def _provider_client(tls: SSLContext, metrics: Metrics | None) -> httpx.AsyncCli
     if metrics is not None:
         transport = metrics.measure_provider(transport)
     return httpx.AsyncClient(timeout=httpx.Timeout(5.0), trust_env=False, transport=transport)
-
-
-def _observe_state(
-    metrics: Metrics,
-    usage: Callable[[], Mapping[str, int]],
-    sessions: SessionLimiter,
-    issuers: Sequence[IssuerVerifier],
-    audit: AuditLog | None,
-) -> None:
-    """Adds the metrics that are read from the parts of a server.
-
-    Args:
-        metrics: the instruments.
-        usage: returns how many percent of each part of the memory plan are used.
-        sessions: the sessions.
-        issuers: the verifier of each issuer.
-        audit: the audit log, if there is one.
-    """
-    metrics.observe(
-        "mcp_idp.memory.usage",
-        "1",
-        "Share of each part of the memory plan that is used.",
-        lambda: [(percent / 100, {"part": part}) for part, percent in usage().items()],
-    )
-    metrics.observe("mcp_idp.sessions", "{session}", "Open sessions.", lambda: [(sessions.count, {})])
-    metrics.observe(
-        "mcp_idp.jwks.age",
-        "s",
-        "Time since an issuer's keys were fetched.",
-        lambda: [(v.keys.age, {"issuer": v.rules.issuer}) for v in issuers if math.isfinite(v.keys.age)],
-    )
-    metrics.observe(
-        "mcp_idp.jwks.fetches",
-        "{fetch}",
-        "Fetches of an issuer's keys.",
-        lambda: [
-            (count, {"issuer": v.rules.issuer, "outcome": outcome})
-            for v in issuers
-            for outcome, count in (("success", v.keys.fetches - v.keys.failures), ("failure", v.keys.failures))
-        ],
-        total=True,
-    )
-    metrics.observe(
-        "mcp_idp.token.cache.lookups",
-        "{lookup}",
-        "Requests whose token's status was known (hit), and the others.",
-        lambda: [
-            (count, {"issuer": v.rules.issuer, "result": result})
-            for v in issuers
-            for result, count in zip(("hit", "miss"), v.cache_lookups, strict=True)
-        ],
-        total=True,
-    )
-    if audit is not None:
-        metrics.observe(
-            "mcp_idp.audit.available",
-            "1",
-            "1 if the audit log can be written, else 0: all calls are rejected then.",
-            lambda: [(int(audit.is_available), {})],
-        )
 
 
 def _lifespan(

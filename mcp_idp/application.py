@@ -111,7 +111,7 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
     clock = clock or Clock()
     tls = ssl_context(settings.ca_file)
     scope_requirements = scope_requirements or _scope_requirements_from_file(access)
-    export = open_metrics_export(settings)
+    export = open_metrics_export(settings.metrics)
     metrics = Metrics(export.meter, scope_requirements.tools) if export else None
     client = http or _provider_client(tls, metrics)
     trusted = None if settings.disable_auth else TokenVerifierRegistry(settings, access, clock, client)

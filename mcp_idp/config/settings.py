@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mcp_idp.config.client_signing_key import load_client_key, uses_private_key_jwt
+from mcp_idp.config.metrics_settings import MetricsSettings
 from mcp_idp.config.rate_limit_settings import RateLimitSettings
 from mcp_idp.config.setting_declaration import (
     choice_of,
@@ -336,30 +337,7 @@ class Settings:
             "there is no audit log."
         ),
     )
-    metrics_port: int = setting(
-        "METRICS_PORT",
-        whole_number(0, 65535),
-        "0",
-        text=(
-            "The port at which Prometheus reads metrics (/metrics), another one than PORT; 0 for none. Anybody who "
-            "reaches it may read it; it listens on METRICS_HOST. docs/metrics.md lists the metrics. Needs the packages "
-            "of the extra otel, which the image contains."
-        ),
-    )
-    metrics_host: str = setting(
-        "METRICS_HOST",
-        read_text,
-        "127.0.0.1",
-    )
-    otlp_endpoint: str | None = setting(
-        "OTEL_EXPORTER_OTLP_ENDPOINT",
-        read_url,
-        example="http://collector:4318",
-        text=(
-            "Send metrics to an OpenTelemetry collector, by OTLP over HTTP. The exporter reads OpenTelemetry's other "
-            "variables too (OTEL_EXPORTER_OTLP_HEADERS, OTEL_METRIC_EXPORT_INTERVAL, OTEL_SERVICE_NAME)."
-        ),
-    )
+    metrics: MetricsSettings = setting_group(MetricsSettings)
     access_file: Path = setting(
         "ACCESS_FILE",
         read_path,

@@ -15,7 +15,7 @@ from mcp_idp.config.env import SettingsError
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
 
-    from mcp_idp.config.settings import Settings
+    from mcp_idp.config.metrics_settings import MetricsSettings
 
 log = structlog.get_logger(__name__)
 _NAME = "mcp_idp"
@@ -35,8 +35,8 @@ class MetricsExport:
         SettingsError: the packages of the extra `otel` are not installed.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._host, self._port = settings.metrics_host, settings.metrics_port
+    def __init__(self, settings: MetricsSettings) -> None:
+        self._host, self._port = settings.host, settings.port
         self._server: Any = None
         try:
             self._start(settings.otlp_endpoint)
@@ -94,10 +94,10 @@ class MetricsExport:
         self._provider.shutdown(timeout_millis=_CLOSE_SECONDS * 1000)
 
 
-def open_metrics_export(settings: Settings) -> MetricsExport | None:
+def open_metrics_export(settings: MetricsSettings) -> MetricsExport | None:
     """Returns the export that the settings configure; None if they configure none.
 
     Raises:
         SettingsError: the packages for it are not installed.
     """
-    return MetricsExport(settings) if settings.metrics_port or settings.otlp_endpoint else None
+    return MetricsExport(settings) if settings.port or settings.otlp_endpoint else None

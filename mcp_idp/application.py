@@ -33,6 +33,7 @@ from mcp_idp.auth.rate_limiting.by_address import AddressLimiter
 from mcp_idp.auth.rate_limiting.server_limits import RateLimits
 from mcp_idp.auth.scopes import ScopeRequirements
 from mcp_idp.config.env import SettingsError
+from mcp_idp.http.body import MESSAGE_SCOPE_KEY
 from mcp_idp.http.health import LIVE, readiness_endpoint
 from mcp_idp.http.landing_page import landing_page_endpoint
 from mcp_idp.http.legacy_discovery import legacy_routes
@@ -44,7 +45,10 @@ from mcp_idp.mcp_protocol.sessions import SessionLimiter
 from mcp_idp.oauth.http import ssl_context
 from mcp_idp.oauth.token_exchange import TokenExchange
 from mcp_idp.observability.audit import open_audit_log
+from mcp_idp.observability.metrics import MeasuredRequests, Metrics
+from mcp_idp.observability.metrics_export import open_metrics_export
 from mcp_idp.principal import Principal
+from mcp_idp.state_metrics import observe_state
 from mcp_idp.tokens.issuers import TokenVerifierRegistry
 from mcp_idp.util.clock import Clock
 from mcp_idp.util.memory_plan import TOKEN_BYTES
@@ -53,6 +57,7 @@ from mcp_idp.util.request_memory import RequestMemory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+    from ssl import SSLContext
     from typing import Any
 
     from fastmcp import FastMCP
@@ -105,18 +110,21 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
     _validate_client_credentials(settings, access)
     clock = clock or Clock()
     tls = ssl_context(settings.ca_file)
-    client = http or httpx.AsyncClient(timeout=httpx.Timeout(5.0), trust_env=False, verify=tls)
+    scope_requirements = scope_requirements or _scope_requirements_from_file(access)
+    export = open_metrics_export(settings.metrics)
+    metrics = Metrics(export.meter, scope_requirements.tools) if export else None
+    client = http or _provider_client(tls, metrics)
     trusted = None if settings.disable_auth else TokenVerifierRegistry(settings, access, clock, client)
     audit = open_audit_log(settings.audit_log, clock)
     exchange = TokenExchange(settings, access.upstreams, clock, client, audit) if access.upstreams and trusted else None
     transport_security = TransportSecurity(settings)
     limits = RateLimits(settings, access.tool_limits, clock)
     application = as_application(app, settings.public_path)
-    scope_requirements = scope_requirements or _scope_requirements_from_file(access)
     decisions = DecisionRecorder(
         ChallengeBuilder(metadata_url(settings), access.login_scopes, access.scope_prefix),
         audit,
         RepeatedEvents(clock.monotonic),
+        *([metrics.count_rejection] if metrics else ()),
     )
     servers = [*find_servers(application), *servers]
     if access.is_strict and not servers and not isinstance(application, McpEndpoint):
@@ -125,7 +133,7 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
     budget = RequestMemory(plan.requests)
     sessions = SessionLimiter(application, max_bytes=plan.sessions, each=limits.sessions_per_user)
     middleware = AuthMiddleware(
-        sessions,
+        metrics.measure_operations(sessions, MESSAGE_SCOPE_KEY) if metrics else sessions,
         verify=trusted.verify if trusted else _anonymous_dev_principal(access),
         access=access,
         scope_requirements=scope_requirements,
@@ -150,23 +158,35 @@ def protect(  # noqa: PLR0913 - the optional ones are keyword-only
         }
 
     legacy = legacy_routes(settings, metadata_url(settings), clock, client)
-    checks = [verifier.check_metadata for verifier in trusted.all] if trusted else []
+    checks = [*([export.listen] if export else ()), *(v.check_metadata for v in (trusted.all if trusted else ()))]
     ready = readiness_endpoint(trusted.primary.keys if trusted else None, usage, audit)
     paths = {**legacy, **_routes(settings, access, middleware, ready)}
     tasks = [p.wait_until_ready for p in trusted.all] if trusted else [_warn_of_disabled_auth]
     tasks += [limits.shared.run] if limits.shared else []
-    closers = [part.close for part in (trusted, exchange, limits.shared) if part is not None]
+    closers = [part.close for part in (export, trusted, exchange, limits.shared) if part is not None]
     reports = [decisions.report_repeated]
     tasks += [lambda: _report_regularly(reports)]
     lifespan = _lifespan(application, tasks, closers, checks=checks, client=None if http else client)
     router = Router(paths, transport_security, settings.public_url, lifespan, repeated=RepeatedEvents(clock.monotonic))
     reports.append(router.report_repeated)
-    return limits.limit_addresses(router, transport_security, decisions)
+    limited = limits.limit_addresses(router, transport_security, decisions)
+    if metrics is None:
+        return limited
+    observe_state(metrics, usage, sessions, trusted.all if trusted else (), audit)
+    return metrics.measure_requests(limited, paths)
 
 
 def is_protected(app: object) -> TypeGuard[ASGIApp]:
     """Returns whether `app` is an application that `protect` returned."""
-    return isinstance(app, AddressLimiter | Router)
+    return isinstance(app, AddressLimiter | Router | MeasuredRequests)
+
+
+def _provider_client(tls: SSLContext, metrics: Metrics | None) -> httpx.AsyncClient:
+    """Returns the client for requests to the identity provider."""
+    transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
+    if metrics is not None:
+        transport = metrics.measure_provider(transport)
+    return httpx.AsyncClient(timeout=httpx.Timeout(5.0), trust_env=False, transport=transport)
 
 
 def _lifespan(

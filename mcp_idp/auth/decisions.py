@@ -32,7 +32,7 @@ from mcp_idp.util.repeated_events import RepeatedEvents
 from mcp_idp.util.urls import is_below_invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
     from starlette.types import Send
 
@@ -58,14 +58,20 @@ class DecisionRecorder:
         challenger: builds the responses.
         audit: the audit log, or None.
         repeated: says which rejections without a principal, and for a limit, are recorded in full.
+        count: called with the reason of each rejection.
     """
 
     def __init__(
-        self, challenger: ChallengeBuilder, audit: AuditLog | None = None, repeated: RepeatedEvents | None = None
+        self,
+        challenger: ChallengeBuilder,
+        audit: AuditLog | None = None,
+        repeated: RepeatedEvents | None = None,
+        count: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._challenger = challenger
         self._audit = audit
         self._repeated = repeated or RepeatedEvents(monotonic)
+        self._count = count
 
     def log_authenticated(self, principal: Principal) -> None:
         """Logs that a token was accepted; called once per token, not once per request."""
@@ -129,6 +135,7 @@ class DecisionRecorder:
         """
         correlation_id = correlation_id or secrets.token_hex(8)
         if error is not None:
+            self._count(_reason(error))
             log.warning(
                 "component_rejected",
                 code=error.code,
@@ -156,6 +163,7 @@ class DecisionRecorder:
             extra: further response headers.
         """
         log.debug("unauthenticated_request")
+        self._count(MissingCredentials.code)
         await self._challenger.unauthenticated_response.send(send, extra)
 
     async def reject_address(
@@ -171,6 +179,7 @@ class DecisionRecorder:
             has_untrusted_proxy: whether the request has a forwarded address that is not trusted.
         """
         correlation_id = secrets.token_hex(8)
+        self._count(_reason(error))
         record = log.warning if self._repeated.is_first(_reason(error)) else log.debug
         record(
             "address_over_limit",
@@ -208,6 +217,7 @@ class DecisionRecorder:
             await self.send_challenge(send, extra)
             return
         correlation_id = secrets.token_hex(8)
+        self._count(_reason(error))
         is_recorded = self._is_recorded(error, principal)
         log.log(
             _level(error) if is_recorded else DEBUG,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mcp_idp.config.client_signing_key import load_client_key, uses_private_key_jwt
+from mcp_idp.config.metrics_settings import MetricsSettings
 from mcp_idp.config.rate_limit_settings import RateLimitSettings
 from mcp_idp.config.setting_declaration import (
     choice_of,
@@ -336,6 +337,7 @@ class Settings:
             "there is no audit log."
         ),
     )
+    metrics: MetricsSettings = setting_group(MetricsSettings)
     access_file: Path = setting(
         "ACCESS_FILE",
         read_path,

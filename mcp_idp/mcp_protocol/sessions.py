@@ -123,6 +123,11 @@ class SessionLimiter:
         self._sessions_by_owner: dict[Hashable, OrderedDict[bytes, _Session]] = {}
         self._size_by_owner: dict[Hashable, int] = {}
 
+    @property
+    def count(self) -> int:
+        """The number of sessions."""
+        return sum(map(len, self._sessions_by_owner.values()))
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP request; a response that names a session counts as a use of that session."""
 

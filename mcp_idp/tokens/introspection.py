@@ -259,6 +259,11 @@ class IntrospectionVerifier:
         """What the caches hold."""
         return self._active.used + self._rejections.used
 
+    @property
+    def cache_lookups(self) -> tuple[int, int]:
+        """How often the cache of active tokens had a token, and how often it had not."""
+        return self._active.hits, self._active.misses
+
     async def close(self) -> None:
         """Cancels the calls in progress, if any."""
         await self._flights.close()

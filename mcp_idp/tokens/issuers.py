@@ -181,6 +181,11 @@ class IssuerVerifier:
         """What the caches of its tokens hold."""
         return self._signed.cached_bytes + (self._introspection.cached_bytes if self._introspection else 0)
 
+    @property
+    def cache_lookups(self) -> tuple[int, int]:
+        """How often the status of a token was known, and how often it was not."""
+        return (self._introspection or self._signed).cache_lookups
+
     def _introspection_verifier(
         self, signed: JwtVerifier, rules: ClaimsPolicy, clock: Clock, cache_bytes: int
     ) -> IntrospectionVerifier:

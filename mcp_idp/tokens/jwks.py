@@ -129,6 +129,8 @@ class JwksCache:
     Attributes:
         generation: incremented when a fetched set differs from the one before. Results verified under another
             generation are invalid.
+        fetches: how often the keys were fetched.
+        failures: how many of these fetches failed.
     """
 
     def __init__(self, fetch: Fetch, clock: Clock, *, max_age: float, max_stale: float) -> None:
@@ -139,6 +141,7 @@ class JwksCache:
         self._keys: Mapping[tuple[str | None, str], jwt.PyJWK] = {}
         self._fingerprint = ""
         self.generation = 0
+        self.fetches = self.failures = 0
         self._fetched_at = _NEVER
         self._attempted_at = _NEVER
         self._refreshed_for: dict[Hashable, float] = {}  # when each requester caused a refresh; oldest first
@@ -273,6 +276,7 @@ class JwksCache:
 
     async def _refresh(self) -> None:
         self._attempted_at = self._clock.monotonic()
+        self.fetches += 1
         try:
             self._store(await self._fetch())
         except FetchError as error:
@@ -283,6 +287,7 @@ class JwksCache:
             self._refresh_task = None
 
     def _record_error(self, error: str) -> None:
+        self.failures += 1
         self._fault = error[:_FAULT_CHARACTERS]  # it may quote the response
         log.warning("jwks_fetch_failed", error=self._fault, keys=len(self._keys))
 

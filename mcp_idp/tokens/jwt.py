@@ -63,6 +63,11 @@ class JwtVerifier:
         """What the cache of verified tokens holds."""
         return self._cache.used
 
+    @property
+    def cache_lookups(self) -> tuple[int, int]:
+        """How often the cache had a token, and how often it had not."""
+        return self._cache.hits, self._cache.misses
+
     async def verify(self, token: str, requester: Hashable = None) -> Principal:
         """Verifies `token` and returns its principal.
 

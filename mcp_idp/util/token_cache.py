@@ -35,12 +35,15 @@ class TokenCache(Generic[Entry]):
     Attributes:
         max_bytes: as above.
         used: the total size of the entries in bytes.
+        hits: how often `get` returned a value.
+        misses: how often it returned None.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self.max_bytes = max_bytes
         self._entries: OrderedDict[bytes, tuple[Entry, int, int]] = OrderedDict()
         self.used = 0
+        self.hits = self.misses = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -56,11 +59,14 @@ class TokenCache(Generic[Entry]):
         name = hashlib.sha256(token.encode()).digest()
         entry = self._entries.get(name)
         if entry is None:
+            self.misses += 1
             return None
         value, key_version, _ = entry
         if key_version != generation or value.expires_at <= now:
             self._drop(name)
+            self.misses += 1
             return None
+        self.hits += 1
         self._entries.move_to_end(name)
         return value
 

@@ -25,6 +25,7 @@ LIBRARY = (
     ("http",),
     ("auth",),
     ("mcp_protocol", "adapters"),
+    ("state_metrics",),
     ("application",),
     ("registrar",),
     ("server",),

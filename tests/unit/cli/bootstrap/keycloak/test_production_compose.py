@@ -183,7 +183,7 @@ def test_the_image_is_built_with_the_switches_of_the_first_file() -> None:
         assert started["environment"][name] == "false"
         assert f"{name}=false" in built
     stages = re.findall("^FROM (.+)", IMAGE, re.MULTILINE)
-    assert stages == ["quay.io/keycloak/keycloak:26.7.5 AS options", "options AS built", "options"]
+    assert stages == ["quay.io/keycloak/keycloak:${KEYCLOAK_VERSION} AS options", "options AS built", "options"]
     assert (KEYCLOAK / ".dockerignore").read_text(encoding="utf-8").split() == ["*"]
 
 

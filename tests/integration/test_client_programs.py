@@ -6,7 +6,6 @@ is recorded on the way. `./scripts/clients` runs these tests and writes docs/cli
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
@@ -30,6 +29,7 @@ from tests.support.client_programs import (
     OPENCODE,
     Program,
     Workspace,
+    invalidate_access_tokens,
     require_programs,
 )
 from tests.support.client_results import check_requests, recorded, requests_of
@@ -174,7 +174,7 @@ def test_a_program_registers_logs_in_and_lists_the_tools(
         assert client_id != "mcp-native", "registered before"
         assert 200 in server.traffic.statuses("/mcp", "tools/list", "initialize", "server/discover")
     if not program.can_call:
-        with recorded(program, server.provider, ("call", "needs a model")):
+        with recorded(program, server.provider, ("call", "needs a model"), ("step up", "needs a model")):
             pass
     for traffic in server.provider_traffic:
         registration = next(one for one in traffic.at("/register") if one.status == httpx.codes.CREATED)
@@ -207,6 +207,16 @@ def test_the_embedded_provider_grants_all_scopes_to_an_account_without_a_role(
         assert "mcp:notes.write" in called.output
 
 
+@pytest.mark.requirement("clients.programs")
+@pytest.mark.parametrize("server", ["embedded"], indirect=True, ids=["embedded"])
+@programs(CLAUDE_CODE, OPENCODE)
+def test_an_account_without_a_role_lists_the_tools_with_the_embedded_provider(
+    server: RecordedServer, program: Program, tmp_path: Path
+) -> None:
+    with recorded(program, server.provider, ("refused person", "nobody is refused")):
+        log_in(program, server, tmp_path, "nobody")
+
+
 @pytest.mark.requirement("clients.programs", "clients.step_up_ends")
 @NOT_EMBEDDED
 @programs(FASTMCP, INSPECTOR, MCP_REMOTE, CODEX)
@@ -220,9 +230,54 @@ def test_an_account_without_a_role_ends_after_one_login(
         assert refused.code not in {0, None}, refused.output
         assert "role" in " ".join(refused.output.split())
         assert len(workspace.authorizations) == 1
-        statuses = server.traffic.statuses("/mcp")
-        assert 403 in statuses
-        assert len(statuses) <= FEW_REQUESTS
+        check_few_refusals(server)
+
+
+@pytest.mark.requirement("clients.programs", "clients.step_up_ends")
+@NOT_EMBEDDED
+@programs(MCPORTER)
+def test_an_account_without_a_role_can_leave_a_login_that_waits(
+    server: RecordedServer, program: Program, tmp_path: Path
+) -> None:
+    """mcporter waits for a second approval, which it requests from nobody, and opens no browser for it."""
+    outcome = "login waits and asks nothing; call ends with our reason"
+    with recorded(program, server.provider, ("refused person", outcome)):
+        workspace = Workspace(tmp_path / "nobody", server.url, "nobody", patience=30)
+        assert program.log_in(workspace).code is None
+        refused = program.call(workspace, "whoami")
+        assert refused.code not in {0, None}, refused.output
+        assert "role" in " ".join(refused.output.split())
+        assert len(workspace.authorizations) == 1
+        check_few_refusals(server)
+
+
+@pytest.mark.requirement("clients.programs", "clients.step_up_ends")
+@NOT_EMBEDDED
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        pytest.param(CLAUDE_CODE, "Needs authentication", id="claude-code", marks=pytest.mark.full),
+        pytest.param(OPENCODE, "SSE error: Non-200 status code (403)", id="opencode", marks=pytest.mark.full),
+    ],
+)
+def test_an_account_without_a_role_ends_with_words_of_the_program(
+    server: RecordedServer, program: Program, words: str, tmp_path: Path
+) -> None:
+    with recorded(program, server.provider, ("refused person", f"ends, without our reason: “{words}”")):
+        workspace = Workspace(tmp_path / "nobody", server.url, "nobody")
+        assert program.log_in(workspace).code == 0
+        listed = program.list_tools(workspace)
+        assert listed.code == 0
+        assert words in listed.output
+        assert len(workspace.authorizations) == 1
+        check_few_refusals(server)
+
+
+def check_few_refusals(server: RecordedServer) -> None:
+    """Checks that the server refused, and that the program did not go on."""
+    statuses = server.traffic.statuses("/mcp")
+    assert 403 in statuses
+    assert len(statuses) <= FEW_REQUESTS
 
 
 @pytest.mark.requirement("clients.programs", "clients.step_up")
@@ -257,18 +312,99 @@ def test_a_program_that_does_not_step_up_ends_with_the_refusal(
         assert len(server.calls) <= FEW_REQUESTS
 
 
+@pytest.mark.requirement("clients.programs", "clients.step_up_ends")
+@ON_KEYCLOAK
+@programs(MCPORTER)
+def test_a_step_up_that_the_program_does_not_use_ends_after_one_more_login(
+    server: RecordedServer, program: Program, tmp_path: Path
+) -> None:
+    with recorded(program, server.provider, ("step up", "no: logs in for the new scope, ends with “Unauthorized”")):
+        workspace = Workspace(tmp_path / "admin", server.url, "admin")
+        program.log_in(workspace)
+        refused = program.call(workspace, "note_count")
+        assert refused.code not in {0, None}, refused.output
+        assert "Unauthorized" in refused.output
+        assert "mcp:admin" in workspace.scopes[1]
+        assert len(workspace.authorizations) == 2
+        assert server.calls == [403]
+
+
+@pytest.mark.requirement("clients.programs", "clients.step_up_ends")
+@pytest.mark.parametrize("server", ["Dex"], indirect=True, ids=["at-dex"])
+@programs(FASTMCP, INSPECTOR, MCP_REMOTE, CODEX, MCPORTER)
+def test_a_call_that_needs_a_role_ends_at_dex_without_a_login(
+    server: RecordedServer, program: Program, tmp_path: Path
+) -> None:
+    """Dex's scopes come from groups, so a login cannot grant more."""
+    with recorded(program, server.provider, ("step up", "none at Dex: ends with our reason")):
+        workspace = Workspace(tmp_path / "writer", server.url, "writer")
+        program.log_in(workspace)
+        refused = program.call(workspace, "note_count")
+        assert refused.code not in {0, None}, refused.output
+        assert "mcp-admin" in refused.output
+        assert len(workspace.authorizations) == 1
+        assert set(server.calls) == {403}
+        assert len(server.calls) <= FEW_REQUESTS
+
+
 @pytest.mark.requirement("clients.programs")
 @ON_KEYCLOAK
 @programs(MCP_REMOTE)
+def test_a_rejected_access_token_is_refreshed_at_keycloak(
+    server: RecordedServer, program: Program, tmp_path: Path
+) -> None:
+    check_refresh(server, program, tmp_path)
+
+
+@pytest.mark.requirement("clients.programs")
+@programs(CODEX, CLAUDE_CODE, OPENCODE)
 def test_a_rejected_access_token_is_refreshed_without_a_login(
     server: RecordedServer, program: Program, tmp_path: Path
 ) -> None:
+    check_refresh(server, program, tmp_path)
+
+
+def check_refresh(server: RecordedServer, program: Program, folder: Path) -> None:
+    """Checks that a program obtains a new access token without the user."""
     with recorded(program, server.provider, ("refresh", "yes")):
-        workspace = log_in(program, server, tmp_path, "writer")
-        invalidate_access_token(workspace)
-        called = program.call(workspace, "whoami")
-        assert called.code == 0, called.output + workspace.pages
+        workspace = log_in(program, server, folder, "writer")
+        assert invalidate_access_tokens(workspace) > 0
+        server.traffic.exchanges.clear()
+        ran = program.call(workspace, "whoami") if program.can_call else program.list_tools(workspace)
+        assert ran.code == 0, ran.output + workspace.pages
+        assert program.can_call or program.listed in ran.output
         assert len(workspace.authorizations) == 1
+        assert 200 in server.traffic.statuses("/mcp", "tools/list", "tools/call")
+
+
+@pytest.mark.requirement("clients.programs")
+@programs(MCPORTER)
+def test_a_program_that_does_not_refresh_logs_in_again(
+    server: RecordedServer, program: Program, tmp_path: Path
+) -> None:
+    with recorded(program, server.provider, ("refresh", "no: registers and logs in again")):
+        workspace = log_in(program, server, tmp_path, "writer")
+        assert invalidate_access_tokens(workspace) > 0
+        check_second_login(program, workspace)
+
+
+@pytest.mark.requirement("clients.programs")
+@programs(FASTMCP, INSPECTOR)
+def test_a_program_that_keeps_no_token_logs_in_again(server: RecordedServer, program: Program, tmp_path: Path) -> None:
+    """Inspector keeps tokens in a keyring, and there is none here."""
+    kept = "no keyring here" if program is INSPECTOR else "keeps no tokens"
+    with recorded(program, server.provider, ("refresh", f"{kept}: logs in again")):
+        workspace = log_in(program, server, tmp_path, "writer")
+        assert invalidate_access_tokens(workspace) == 0
+        check_second_login(program, workspace)
+
+
+def check_second_login(program: Program, workspace: Workspace) -> None:
+    """Checks that a call works after a second login by another registered client."""
+    called = program.call(workspace, "whoami")
+    assert called.code == 0, called.output + workspace.pages
+    first, second = workspace.authorizations
+    assert first["client_id"] != second["client_id"]
 
 
 @pytest.mark.requirement("clients.programs")
@@ -279,18 +415,11 @@ def test_dex_refuses_a_refresh_that_names_the_scopes_of_the_challenge(
 ) -> None:
     with recorded(program, server.provider, ("refresh", "no: Dex refuses the scopes that it names")):
         workspace = log_in(program, server, tmp_path, "writer")
-        invalidate_access_token(workspace)
+        assert invalidate_access_tokens(workspace) > 0
         called = program.call(workspace, "whoami")
         assert called.code not in {0, None}
         assert "Requested scopes contain unauthorized scope(s)" in called.output
         assert len(workspace.authorizations) == 1
-
-
-def invalidate_access_token(workspace: Workspace) -> None:
-    """Replaces the access token that mcp-remote stored, so that the server rejects it."""
-    (file,) = workspace.home.rglob("*_tokens.json")
-    tokens = json.loads(file.read_text(encoding="utf-8"))
-    file.write_text(json.dumps({**tokens, "access_token": "expired"}), encoding="utf-8")
 
 
 @pytest.mark.requirement("clients.programs")

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 PACKAGES = REPOSITORY / "tests" / "clients" / "programs"
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours and cursor movements of a terminal
+_ACCESS_TOKEN = re.compile(r'("(?:access_token|accessToken)"\s*:\s*)"[^"]*"')
 _PATIENCE = 150  # seconds that a command may take; a busy machine is slow
 _BROWSER = """\
 #!/bin/sh
@@ -91,12 +92,14 @@ class Workspace:
         url: the MCP server.
         user: who logs in when a program opens the browser; the name is the password.
         variables: further environment variables of the programs.
+        patience: seconds that a command may take.
     """
 
     folder: Path
     url: str
     user: str
     variables: dict[str, str] = field(default_factory=dict)
+    patience: float = _PATIENCE
 
     def __post_init__(self) -> None:
         for name in ("home", "bin", "work"):
@@ -148,8 +151,8 @@ class Workspace:
         log = self.folder / "login.log"
         return log.read_text(encoding="utf-8") if log.exists() else ""
 
-    def run(self, *words: str, timeout: float = _PATIENCE) -> Ran:
-        """Runs a program without a terminal; ends it and its children after `timeout` seconds."""
+    def run(self, *words: str) -> Ran:
+        """Runs a program without a terminal; ends it and its children after `patience` seconds."""
         with subprocess.Popen(
             words,
             cwd=self.folder / "work",
@@ -161,7 +164,7 @@ class Workspace:
             start_new_session=True,
         ) as process:
             try:
-                output, _ = process.communicate(timeout=timeout)
+                output, _ = process.communicate(timeout=self.patience)
                 return Ran(process.returncode, _ESCAPES.sub("", output))
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -251,6 +254,18 @@ class Program:
     def log_out(self, workspace: Workspace) -> Ran:
         """Deletes the login."""
         return workspace.run(*_filled(self.logout_command, workspace))
+
+
+def invalidate_access_tokens(workspace: Workspace) -> int:
+    """Replaces every access token in a JSON file of the home by one that is none; returns the number of files."""
+    changed = 0
+    for file in workspace.home.rglob("*.json"):
+        text = file.read_text(encoding="utf-8")
+        invalid = _ACCESS_TOKEN.sub(r'\1"expired"', text)
+        if invalid != text:
+            file.write_text(invalid, encoding="utf-8")
+            changed += 1
+    return changed
 
 
 def _filled(command: tuple[str, ...], workspace: Workspace, tool: str = "") -> list[str]:

@@ -23,10 +23,12 @@ from tests.support.client_programs import (
     CODEX,
     FASTMCP,
     FULL,
+    GEMINI,
     INSPECTOR,
     MCP_REMOTE,
     MCPORTER,
     OPENCODE,
+    PROGRAMS,
     Program,
     Workspace,
     invalidate_access_tokens,
@@ -55,8 +57,9 @@ def programs(*found: Program) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("program", rows)
 
 
-ALL = programs(FASTMCP, INSPECTOR, MCP_REMOTE, *FULL)
+ALL_BUT_GEMINI = programs(*(one for one in PROGRAMS if one is not GEMINI))
 NOT_EMBEDDED = pytest.mark.parametrize("server", ["Keycloak", "Dex"], indirect=True, ids=["at-keycloak", "at-dex"])
+NOT_DEX = pytest.mark.parametrize("server", ["Keycloak", "embedded"], indirect=True, ids=["at-keycloak", "embedded"])
 ON_KEYCLOAK = pytest.mark.parametrize("server", ["Keycloak"], indirect=True, ids=["at-keycloak"])
 
 
@@ -160,25 +163,67 @@ def log_in(program: Program, server: RecordedServer, folder: Path, user: str) ->
 
 
 @pytest.mark.requirement("clients.programs")
-@ALL
+@ALL_BUT_GEMINI
 def test_a_program_registers_logs_in_and_lists_the_tools(
     server: RecordedServer, program: Program, tmp_path: Path
 ) -> None:
+    check_login(server, program, tmp_path)
+
+
+@pytest.mark.requirement("clients.programs")
+@NOT_DEX
+@programs(GEMINI)
+def test_a_program_that_requires_iss_registers_logs_in_and_lists_the_tools(
+    server: RecordedServer, program: Program, tmp_path: Path
+) -> None:
+    check_login(server, program, tmp_path)
+
+
+def check_login(server: RecordedServer, program: Program, folder: Path) -> None:
+    """Checks that a program registers, logs in once and lists the tools."""
     steps = (("how it is known", "registers itself"), ("log in", "yes"), ("list", "yes"))
     with recorded(program, server.provider, *steps):
-        workspace = log_in(program, server, tmp_path, "writer")
+        workspace = log_in(program, server, folder, "writer")
         assert workspace.pages == ""
         assert len(workspace.authorizations) == 1
         client_id = workspace.authorizations[0]["client_id"]
         assert not client_id.startswith("https:"), "a metadata document"
         assert client_id != "mcp-native", "registered before"
         assert 200 in server.traffic.statuses("/mcp", "tools/list", "initialize", "server/discover")
+    record_what_needs_a_model(program, server)
+    check_recorded_requests(server, program, workspace)
+
+
+def record_what_needs_a_model(program: Program, server: RecordedServer) -> None:
+    """Records that a program has no command that calls a tool."""
     if not program.can_call:
         with recorded(program, server.provider, ("call", "needs a model"), ("step up", "needs a model")):
             pass
+
+
+def check_recorded_requests(server: RecordedServer, program: Program, workspace: Workspace) -> None:
+    """Compares the requests to the provider with the recorded ones, where they are seen."""
     for traffic in server.provider_traffic:
         registration = next(one for one in traffic.at("/register") if one.status == httpx.codes.CREATED)
         check_requests(program, requests_of(registration, workspace.authorizations[0]))
+
+
+@pytest.mark.requirement("clients.programs")
+@pytest.mark.parametrize("server", ["Dex"], indirect=True, ids=["at-dex"])
+@programs(GEMINI)
+def test_a_program_that_requires_iss_rejects_the_responses_of_dex(
+    server: RecordedServer, program: Program, tmp_path: Path
+) -> None:
+    """Dex sends no `iss` and does not say that it does (RFC 9207 section 3); Gemini CLI requires it all the same."""
+    words = 'Missing "iss" parameter in authorization response per RFC 9207'
+    steps = (("how it is known", "registers itself"), ("log in", f"no: “{words}”"), ("list", "no login"))
+    with recorded(program, server.provider, *steps):
+        workspace = Workspace(tmp_path / "writer", server.url, "writer", patience=40)
+        ended = program.log_in(workspace)
+        assert words in " ".join(ended.output.split())
+        assert "Disconnected" in program.list_tools(workspace).output
+        assert len(workspace.authorizations) == 1
+    check_recorded_requests(server, program, workspace)
 
 
 @pytest.mark.requirement("clients.programs")
@@ -331,7 +376,7 @@ def test_a_step_up_that_the_program_does_not_use_ends_after_one_more_login(
 
 @pytest.mark.requirement("clients.programs", "clients.step_up_ends")
 @pytest.mark.parametrize("server", ["Dex"], indirect=True, ids=["at-dex"])
-@programs(FASTMCP, INSPECTOR, MCP_REMOTE, CODEX, MCPORTER)
+@programs(MCP_REMOTE, CODEX, MCPORTER)
 def test_a_call_that_needs_a_role_ends_at_dex_without_a_login(
     server: RecordedServer, program: Program, tmp_path: Path
 ) -> None:
@@ -345,6 +390,22 @@ def test_a_call_that_needs_a_role_ends_at_dex_without_a_login(
         assert len(workspace.authorizations) == 1
         assert set(server.calls) == {403}
         assert len(server.calls) <= FEW_REQUESTS
+
+
+@pytest.mark.requirement("clients.programs", "clients.step_up_ends")
+@pytest.mark.parametrize("server", ["Dex"], indirect=True, ids=["at-dex"])
+@programs(FASTMCP, INSPECTOR)
+def test_a_program_does_not_call_a_tool_that_is_not_listed_at_dex(
+    server: RecordedServer, program: Program, tmp_path: Path
+) -> None:
+    """The list leaves out the tools that need a role which the user does not have, and these programs look there."""
+    with recorded(program, server.provider, ("step up", "none at Dex: the tool is not in the list")):
+        workspace = Workspace(tmp_path / "writer", server.url, "writer")
+        refused = program.call(workspace, "note_count")
+        assert refused.code not in {0, None}, refused.output
+        assert "not found" in " ".join(refused.output.split())
+        assert len(workspace.authorizations) == 1
+        assert server.calls == []
 
 
 @pytest.mark.requirement("clients.programs")
@@ -385,26 +446,26 @@ def test_a_program_that_does_not_refresh_logs_in_again(
     with recorded(program, server.provider, ("refresh", "no: registers and logs in again")):
         workspace = log_in(program, server, tmp_path, "writer")
         assert invalidate_access_tokens(workspace) > 0
-        check_second_login(program, workspace)
+        check_second_login(program, workspace, same_client=False)
 
 
 @pytest.mark.requirement("clients.programs")
 @programs(FASTMCP, INSPECTOR)
 def test_a_program_that_keeps_no_token_logs_in_again(server: RecordedServer, program: Program, tmp_path: Path) -> None:
     """Inspector keeps tokens in a keyring, and there is none here."""
-    kept = "no keyring here" if program is INSPECTOR else "keeps no tokens"
-    with recorded(program, server.provider, ("refresh", f"{kept}: logs in again")):
+    outcome = "no keyring here: logs in again" if program is INSPECTOR else "keeps nothing: registers and logs in again"
+    with recorded(program, server.provider, ("refresh", outcome)):
         workspace = log_in(program, server, tmp_path, "writer")
         assert invalidate_access_tokens(workspace) == 0
-        check_second_login(program, workspace)
+        check_second_login(program, workspace, same_client=program is INSPECTOR)
 
 
-def check_second_login(program: Program, workspace: Workspace) -> None:
-    """Checks that a call works after a second login by another registered client."""
+def check_second_login(program: Program, workspace: Workspace, *, same_client: bool) -> None:
+    """Checks that a call works after a second login, by the same registered client or by another one."""
     called = program.call(workspace, "whoami")
     assert called.code == 0, called.output + workspace.pages
     first, second = workspace.authorizations
-    assert first["client_id"] != second["client_id"]
+    assert (first["client_id"] == second["client_id"]) is same_client
 
 
 @pytest.mark.requirement("clients.programs")

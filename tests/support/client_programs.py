@@ -446,8 +446,8 @@ CLINE = Program(
         ),
         "OAuth authorization completed",
     ),
-    list_dialog=Dialog(("cline", "mcp"), (("● List servers", ("Enter",)),), r"demo.*\n(.*\n)*.*What would you like"),
-    listed="demo",
+    list_dialog=Dialog(("cline", "mcp"), (("● List servers", ("Enter",)),), r"auth: \w+ \w+"),
+    listed="oauth authorized",  # it lists servers; it fetched the tools when it logged in
 )
 FULL = (CODEX, CLAUDE_CODE, MCPORTER, OPENCODE, GEMINI, QWEN, COPILOT, CLINE)
 PROGRAMS = (FASTMCP, INSPECTOR, MCP_REMOTE, *FULL)

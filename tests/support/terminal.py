@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,6 +64,14 @@ class Terminal:
             pause.wait(_INTERVAL)
         return False
 
+    def end(self) -> None:
+        """Ends tmux and the program with its children; some programs ignore that their terminal is gone."""
+        pids = self.tmux("list-panes", "-F", "#{pane_pid}").split()
+        self.tmux("kill-server")
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.killpg(int(pid), signal.SIGKILL)
+
 
 def has_terminal() -> bool:
     """Returns whether tmux is installed."""
@@ -90,7 +101,7 @@ def hold_dialog(dialog: Dialog, socket: Path, folder: Path, environment: Mapping
         reached = terminal.wait(dialog.end, until)
         return Screen(reached=reached, text=terminal.screen())
     finally:
-        terminal.tmux("kill-server")
+        terminal.end()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -27,12 +28,14 @@ from mcp import Client, MCPError, StdioServerParameters, stdio_client
 
 from tests.support.compose_stack import REPOSITORY, free_port
 from tests.support.npm_packages import install_packages
+from tests.support.terminal import Dialog, has_terminal, hold_dialog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 PACKAGES = REPOSITORY / "tests" / "clients" / "programs"
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours and cursor movements of a terminal
+_ACCESS_TOKEN = re.compile(r'("(?:access_token|accessToken)"\s*:\s*)"[^"]*"')
 _PATIENCE = 150  # seconds that a command may take; a busy machine is slow
 _BROWSER = """\
 #!/bin/sh
@@ -49,8 +52,9 @@ def require_programs(*, full: bool = False) -> None:
         full: whether to install those of `./scripts/test --full` too.
     """
     npm = shutil.which("npm")
-    if npm is None:
-        reason = "NO NPM: no real client program was tested"
+    if npm is None or (full and not has_terminal()):
+        missing = "NPM" if npm is None else "TMUX"
+        reason = f"NO {missing}: no real client program was tested"
         if os.environ.get("REQUIRE_CONTAINERS") == "1":
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
@@ -91,12 +95,14 @@ class Workspace:
         url: the MCP server.
         user: who logs in when a program opens the browser; the name is the password.
         variables: further environment variables of the programs.
+        patience: seconds that a command may take.
     """
 
     folder: Path
     url: str
     user: str
     variables: dict[str, str] = field(default_factory=dict)
+    patience: float = _PATIENCE
 
     def __post_init__(self) -> None:
         for name in ("home", "bin", "work"):
@@ -148,8 +154,8 @@ class Workspace:
         log = self.folder / "login.log"
         return log.read_text(encoding="utf-8") if log.exists() else ""
 
-    def run(self, *words: str, timeout: float = _PATIENCE) -> Ran:
-        """Runs a program without a terminal; ends it and its children after `timeout` seconds."""
+    def run(self, *words: str) -> Ran:
+        """Runs a program without a terminal; ends it and its children after `patience` seconds."""
         with subprocess.Popen(
             words,
             cwd=self.folder / "work",
@@ -161,12 +167,20 @@ class Workspace:
             start_new_session=True,
         ) as process:
             try:
-                output, _ = process.communicate(timeout=timeout)
+                output, _ = process.communicate(timeout=self.patience)
                 return Ran(process.returncode, _ESCAPES.sub("", output))
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 output, _ = process.communicate()
                 return Ran(None, _ESCAPES.sub("", output))
+
+    def hold(self, dialog: Dialog) -> Ran:
+        """Runs a program on a terminal; the status is None if it did not reach its end in time."""
+        # A tmux server that ends still uses its socket, so each dialog has one of its own.
+        with TemporaryDirectory(prefix="terminal-", ignore_cleanup_errors=True) as folder:
+            socket, work = Path(folder) / "socket", self.folder / "work"
+            screen = hold_dialog(dialog, socket, work, self.environment, self.patience)
+        return Ran(0 if screen.reached else None, screen.text)
 
     @asynccontextmanager
     async def bridge(self, *words: str) -> AsyncIterator[Client]:
@@ -197,7 +211,11 @@ class Program:
         call_command: calls a tool without arguments; empty if only a model can.
         bridge: starts the program as an MCP server on standard input and output, if that is how it is used; tools are
             then listed and called through it.
-        files: configuration to write first: contents by path below the working directory.
+        files: configuration to write first: contents by path below the working directory, or below the home if it
+            begins with `~/`.
+        variables: environment variables that it needs.
+        login_dialog: logs in on a terminal, after the commands.
+        list_dialog: lists the tools on a terminal, instead of `list_command`.
         login_commands: log in; empty if listing opens the browser by itself.
         logout_command: deletes the login; empty if there is none.
     """
@@ -210,7 +228,10 @@ class Program:
     call_command: tuple[str, ...] = ()
     bridge: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
     login_commands: tuple[tuple[str, ...], ...] = ()
+    login_dialog: Dialog | None = None
+    list_dialog: Dialog | None = None
     logout_command: tuple[str, ...] = ()
 
     @property
@@ -225,21 +246,25 @@ class Program:
 
     def log_in(self, workspace: Workspace) -> Ran:
         """Configures the server and logs in; does nothing more than that if listing opens the browser by itself."""
+        workspace.variables |= self.variables
         for path, text in self.files.items():
-            file = workspace.folder / "work" / path
+            file = workspace.home / path[2:] if path.startswith("~/") else workspace.folder / "work" / path
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text.replace("{url}", workspace.url), encoding="utf-8")
+            content = text.replace("{url}", workspace.url).replace("{work}", str(workspace.folder / "work"))
+            file.write_text(content, encoding="utf-8")
         ran = Ran(0, "")
         for command in self.login_commands:
             ran = workspace.run(*_filled(command, workspace))
             if ran.code != 0:
-                break
-        return ran
+                return ran
+        return workspace.hold(self.login_dialog) if self.login_dialog else ran
 
     def list_tools(self, workspace: Workspace) -> Ran:
         """Lists the tools; the output contains their names."""
         if self.bridge:
             return _through_bridge(self, workspace, None)
+        if self.list_dialog:
+            return workspace.hold(self.list_dialog)
         return workspace.run(*_filled(self.list_command, workspace))
 
     def call(self, workspace: Workspace, tool: str) -> Ran:
@@ -251,6 +276,18 @@ class Program:
     def log_out(self, workspace: Workspace) -> Ran:
         """Deletes the login."""
         return workspace.run(*_filled(self.logout_command, workspace))
+
+
+def invalidate_access_tokens(workspace: Workspace) -> int:
+    """Replaces every access token in a JSON file of the home by one that is none; returns the number of files."""
+    changed = 0
+    for file in workspace.home.rglob("*.json"):
+        text = file.read_text(encoding="utf-8")
+        invalid = _ACCESS_TOKEN.sub(r'\1"expired"', text)
+        if invalid != text:
+            file.write_text(invalid, encoding="utf-8")
+            changed += 1
+    return changed
 
 
 def _filled(command: tuple[str, ...], workspace: Workspace, tool: str = "") -> list[str]:
@@ -338,7 +375,81 @@ OPENCODE = Program(
     listed="connected",
     logout_command=("opencode", "mcp", "logout", "demo"),
 )
-FULL = (CODEX, CLAUDE_CODE, MCPORTER, OPENCODE)
+_PROMPT = "Type your message"
+GEMINI = Program(
+    name="Gemini CLI",
+    package="@google/gemini-cli",
+    version=pinned_version("@google/gemini-cli"),
+    files={
+        "~/.gemini/trustedFolders.json": '{"{work}": "TRUST_FOLDER"}',
+        "~/.gemini/settings.json": '{"security": {"auth": {"selectedType": "gemini-api-key"}}, '
+        '"mcpServers": {"demo": {"url": "{url}", "type": "http"}}}',
+    },
+    variables={"GEMINI_API_KEY": "none"},
+    login_dialog=Dialog(
+        ("gemini",),
+        (
+            (_PROMPT, ("/mcp auth demo",)),
+            (r">\s+/mcp auth demo", ("Enter",)),
+            ("Do you want to continue", ("Enter",)),
+        ),
+        r"Successfully\s+authenticated",
+    ),
+    list_command=("gemini", "mcp", "list"),
+    listed="Connected",
+)
+QWEN = Program(
+    name="Qwen Code",
+    package="@qwen-code/qwen-code",
+    version=pinned_version("@qwen-code/qwen-code"),
+    # No model answers there.
+    variables={"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_MODEL": "none"},
+    login_commands=(("qwen", "mcp", "add", "--transport", "http", "demo", "{url}", "--scope", "user"),),
+    login_dialog=Dialog(
+        ("qwen",),
+        (
+            (_PROMPT, ("/mcp",)),
+            (r">\s+/mcp", ("Enter",)),
+            ("demo .*needs authentication", ("Enter",)),
+            (r"[^\w\s│] Reconnect", ("Down",)),
+            (r"[^\w\s│] Disable", ("Down",)),
+            (r"[^\w\s│] Authenticate", ("Enter",)),
+        ),
+        "Authentication successful",
+    ),
+    list_command=("qwen", "mcp", "list"),
+    listed="Connected",
+)
+COPILOT = Program(
+    name="Copilot CLI",
+    package="@github/copilot",
+    version=pinned_version("@github/copilot"),
+    login_commands=(("copilot", "mcp", "add", "--transport", "http", "demo", "{url}"),),
+    list_dialog=Dialog(
+        ("copilot",),
+        ((r"1\. Yes", ("Enter",)), ("/ commands", ("/mcp",)), (r"[^\w\s│]\s*/mcp", ("Enter",))),
+        r"mcp:demo\s+\d+ tokens",
+    ),
+    listed="tokens",
+)
+CLINE = Program(
+    name="Cline",
+    package="cline",
+    version=pinned_version("cline"),
+    login_commands=(("cline", "mcp", "install", "demo", "{url}", "--transport", "http", "--yes", "--json"),),
+    login_dialog=Dialog(
+        ("cline", "mcp"),
+        (
+            ("● List servers", ("Down", "Down", "Down", "Down")),
+            ("● Authorize OAuth", ("Enter",)),
+            ("● demo", ("Enter",)),
+        ),
+        "OAuth authorization completed",
+    ),
+    list_dialog=Dialog(("cline", "mcp"), (("● List servers", ("Enter",)),), r"auth: \w+ \w+"),
+    listed="oauth authorized",  # it lists servers; it fetched the tools when it logged in
+)
+FULL = (CODEX, CLAUDE_CODE, MCPORTER, OPENCODE, GEMINI, QWEN, COPILOT, CLINE)
 PROGRAMS = (FASTMCP, INSPECTOR, MCP_REMOTE, *FULL)
 
 if __name__ == "__main__":  # prints the name in commands of the program in a package

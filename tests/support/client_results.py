@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -108,6 +110,8 @@ def check_requests(program: Program, found: dict[str, Any]) -> None:
     """Compares with the recorded requests of the program; records them instead where CLIENT_RESULTS is set."""
     all_of_them = json.loads(REQUESTS.read_text(encoding="utf-8")) if REQUESTS.exists() else {}
     if "CLIENT_RESULTS" not in os.environ:
+        if program.name not in all_of_them:
+            pytest.skip(f"the requests of {program.name} are not recorded yet: ./scripts/clients run {program.slug}")
         assert found == all_of_them[program.name]
         return
     all_of_them[program.name] = found

@@ -173,8 +173,8 @@ class IssuerOverrides(BaseModel):
     Attributes:
         provider: the provider's token format, by the names of OAUTH_PROVIDER.
         audience: the value that the `aud` of its tokens must contain, in place of the public URL.
-        further_audiences: http(s) URLs that the `aud` of its tokens may contain besides the audience. With this rule
-            any other URL is rejected; without it, only at Keycloak and Dex.
+        further_audiences: http(s) URLs that the `aud` of its tokens may contain in addition to the audience. With this
+            rule any other URL is rejected; without it, only at Keycloak and Dex.
         aliases: other values of `iss` that identify the same issuer (Entra ID uses two).
         clients: clients whose tokens are accepted without an `aud` claim, for providers that issue none. A token that
             has an `aud` must still contain the audience.

@@ -127,20 +127,13 @@ class Metrics:
             if message is None:
                 await app(scope, receive, send)
                 return
-            status, began = 0, time.perf_counter()
-
-            async def send_noting(part: Message) -> None:
-                nonlocal status
-                if part["type"] == "http.response.start":
-                    status = part["status"]
-                await send(part)
-
+            response, began = _StatusOf(send), time.perf_counter()
             try:
-                await app(scope, receive, send_noting)
+                await app(scope, receive, response)
             finally:
                 attributes = self._operation(message)
-                if not status or status >= _ERROR:
-                    attributes["error.type"] = str(status or OTHER)
+                if not response.status or response.status >= _ERROR:
+                    attributes["error.type"] = str(response.status or OTHER)
                 self._operations.record(time.perf_counter() - began, attributes)
 
         return measured
@@ -159,6 +152,19 @@ class Metrics:
     def measure_provider(self, transport: httpx.AsyncBaseTransport) -> httpx.AsyncBaseTransport:
         """Wraps the transport of the HTTP client for the identity provider so that its requests are measured."""
         return _MeasuredTransport(transport, self._provider.record)
+
+
+class _StatusOf:
+    """An ASGI send callable that records the status of the response; 0 before its start."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
 
 
 class MeasuredRequests:
@@ -193,19 +199,13 @@ class MeasuredRequests:
         }
         if scope["path"] in self._routes:
             attributes["http.route"] = scope["path"]
-        status, began = 0, time.perf_counter()
-
-        async def send_noting(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        response, began = _StatusOf(send), time.perf_counter()
         self._add(1, attributes)
         try:
-            await self._app(scope, receive, send_noting)
+            await self._app(scope, receive, response)
         finally:
             self._add(-1, attributes)
+            status = response.status
             outcome = {"http.response.status_code": status} if status else {"error.type": "disconnected"}
             self._record(time.perf_counter() - began, {**attributes, **outcome})
 

@@ -57,7 +57,7 @@ class ProviderProfile:
         scopes_from_roles: whether the user's roles grant the scopes, because the scopes in a token are only those that
             the client requested; the token's scopes can then restrict the granted ones, never add any.
         audience: whether access tokens have an `aud`; if not, the accepted clients must be listed.
-        one_resource: whether an http(s) URL in `aud` besides ours is another resource, for which the token could be
+        one_resource: whether an http(s) URL in `aud` other than ours is another resource, for which the token could be
             used too; if not, the provider writes URLs of its own.
         user_claim: a claim that only tokens of a logged-in user have; None if the provider has no such claim.
         service_subject_pattern: the `sub` of tokens without a user, with `{}` in place of the client id; None if it

@@ -162,7 +162,7 @@ class ClaimsPolicy:
         issuer: the expected `iss`.
         aliases: other values of `iss` that denote the same issuer.
         audience: the value that `aud` must contain.
-        further_audiences: http(s) URLs that `aud` may contain besides the audience; None if it may contain any.
+        further_audiences: http(s) URLs that `aud` may contain in addition to the audience; None if it may contain any.
         clients: if not empty, a token without `aud` is accepted if one of these clients requested it.
         service_clients: clients whose tokens are accepted without an end user.
         profile: how the provider writes its tokens.
@@ -269,7 +269,7 @@ def _check_audience(claims: Mapping[str, Any], rules: ClaimsPolicy, client: str 
 
 
 def _check_one_resource(listed: Iterable[Any], audience: str, allowed: frozenset[str]) -> None:
-    """Rejects a token for another resource too: whoever receives it there could use it here (RFC 9700 section 2.3).
+    """Rejects a token for another resource too: anyone who receives it there could use it here (RFC 9700 section 2.3).
 
     Resources are http(s) URLs; other values of `aud`, such as a client id, name no resource.
     """

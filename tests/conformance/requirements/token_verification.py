@@ -58,7 +58,7 @@ REQUIREMENTS = (
     Requirement(
         "jwt.one_resource",
         "RFC 9700 section 2.3; MCP authorization 2026-07-28, Access Token Privilege Restriction",
-        "A token of Keycloak or Dex whose audience names another resource besides this server is rejected.",
+        "A token of Keycloak or Dex whose audience names another resource in addition to this server is rejected.",
     ),
     Requirement(
         "jwt.no_audience",

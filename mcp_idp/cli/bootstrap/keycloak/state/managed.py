@@ -146,7 +146,7 @@ def marks_of(found: Mapping[str, object]) -> frozenset[str]:
 
 
 def is_managed(found: Mapping[str, object]) -> bool:
-    """Checks whether an object (a representation of the admin API) has a managed marker, whoever owns it."""
+    """Checks whether an object (a representation of the admin API) has a managed marker of any owner."""
     return bool(marks_of(found))
 
 
